@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The balancer: a set of interchangeable endpoints of which each request gets one.
+ *
+ *     create ─► update ─┬─► pick ─► (your request) ─► finish ─┐
+ *                       └──────────── many times ◄────────────┘ ─► destroy
+ *
+ * A pick returns a *lease*: a small value that holds the endpoint until it is finished, exactly once,
+ * on any thread. The outcome given to fo_finish() is how the library learns.
+ *
+ * Picks and finishes take no lock and, after a thread's first pick on a balancer, allocate nothing.
+ * Updates never reset what was learned: health belongs to the host (see group.h), counters to the
+ * incarnation (see endpoint.h), and a pick reads an immutable index that an update replaces whole.
+ */
+#ifndef FAILOVER_BALANCER_H
+#define FAILOVER_BALANCER_H
+
+#include <failover/base.h>
+#include <failover/endpoint.h>
+#include <failover/group.h>
+#include <failover/health.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fo_runtime;
+
+/** A balancer. Opaque; pair fo_balancer_create() with fo_balancer_destroy(). */
+struct fo_balancer;
+
+struct fo_config {
+    size_t size;
+    const char *name;           /**< For log lines and events; NULL: ""; copied. */
+    struct fo_group *group;     /**< NULL: a health group of its own. */
+    struct fo_runtime *runtime; /**< NULL: the group's, or the process's default. With a group it
+                                     must be NULL or the group's own. Must outlive the balancer. */
+    struct fo_trial_config trial; /**< For a group of its own; all zero with a group given. */
+    struct fo_weight_function weight; /**< How outcomes move health. */
+    uint64_t seed;      /**< For all random numbers; 0: from the system. With a seed and a clock of
+                             your own, one thread's run repeats to the last pick. */
+    uint32_t row_limit; /**< Threads that get private counters (16 bytes hot and 8 cold for each
+                             endpoint); further threads share atomic ones, at ~6 ns more a count.
+                             0: twice the number of CPUs. At most 65,535. */
+    bool check_leases;  /**< Debugging: remember every open lease (under a lock) to report double
+                             and forgotten finishes through `log`. */
+    fo_log_fn log;      /**< NULL: no log. */
+    void *log_arg;      /**< Handed to log; must outlive the balancer. */
+};
+
+/** All defaults. */
+static inline struct fo_config fo_config_init(void)
+{
+    struct fo_config config;
+    config.size = sizeof(config);
+    config.name = NULL;
+    config.group = NULL;
+    config.runtime = NULL;
+    config.trial.backoff_ms = 0;
+    config.trial.backoff_max_ms = 0;
+    config.trial.timeout_ms = 0;
+    config.weight = fo_weight_ratio();
+    config.seed = 0;
+    config.row_limit = 0;
+    config.check_leases = false;
+    config.log = NULL;
+    config.log_arg = NULL;
+    return config;
+}
+
+/* ---- Life -------------------------------------------------------------------------------- */
+
+/**
+ * Creates a balancer without endpoints.
+ *
+ * @param config    NULL: all defaults; copied, except what its fields say must outlive it
+ * @param balancer  [out] set on FO_OK, untouched otherwise; yours until fo_balancer_destroy()
+ * @return FO_OK
+ *         FO_NOMEM   free memory, call again
+ *         FO_EINVAL  balancer is NULL, or a field is out of range or unknown: fix the caller
+ *         FO_SYSTEM  the default runtime's thread could not be started: raise the limit
+ *
+ * Any thread. Cold: allocates, takes locks.
+ */
+FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
+                                                struct fo_balancer **balancer);
+
+/**
+ * Changes the weight function of a living balancer; health and counters stay.
+ *
+ * @param config  only `weight` may differ in effect: name, log, seed, row_limit, check_leases, group,
+ *                runtime and trial are fixed at creation and are not looked at
+ * @return FO_OK
+ *         FO_NOMEM, FO_EINVAL  as for fo_balancer_create(); nothing was changed
+ *         FO_CLOSED            the balancer is being destroyed
+ *
+ * Any thread, concurrently with everything but fo_balancer_destroy(). Cold: takes the update lock
+ * and waits for a grace period. Not from a weight function.
+ */
+FO_API FO_MUST_USE fo_status fo_balancer_configure(struct fo_balancer *balancer,
+                                                   const struct fo_config *config);
+
+/**
+ * Destroys a balancer; NULL is allowed.
+ *
+ * Every endpoint is removed: its `released` event comes when its last lease is finished. After the
+ * last of them comes one `closed` event, and the memory is freed behind it by the runtime. Open
+ * leases stay valid and must still be finished. Listeners and their `arg` must live until `closed`.
+ *
+ * After the call only fo_finish() on open leases is allowed. A pick or any other call that runs at
+ * the same moment returns FO_CLOSED; the caller sees to it that none *begins* later.
+ *
+ * Cold: takes locks and waits for a grace period.
+ */
+FO_API void fo_balancer_destroy(struct fo_balancer *balancer);
+
+/* ---- Membership -------------------------------------------------------------------------- */
+
+/** One line of an update's result. */
+struct fo_update_entry {
+    const char *name;     /**< Valid until fo_update_result_fini(). */
+    uint64_t id;          /**< The incarnation now; in `removed`: the one that left. */
+    uint64_t previous_id; /**< In `updated`: the incarnation before; differs from id when `data`
+                               changed. Otherwise 0. */
+};
+
+/** What an update did, or which entry it refused. */
+struct fo_update_result {
+    size_t size;
+    const struct fo_update_entry *added; /**< New names, in the order given. */
+    size_t added_count;
+    const struct fo_update_entry *updated; /**< Known names whose configuration changed. */
+    size_t updated_count;
+    const struct fo_update_entry *removed;
+    size_t removed_count;
+    size_t offender;         /**< When refused for an entry: its index; otherwise SIZE_MAX. */
+    bool offender_removal;   /**< The index counts removals, not upserts. */
+    const char *offence;     /**< What is wrong, in words; static; "" when nothing is. */
+    void *memory;            /**< The library's; see fo_update_result_fini(). */
+};
+
+static inline struct fo_update_result fo_update_result_init(void)
+{
+    struct fo_update_result result;
+    result.size = sizeof(result);
+    result.added = NULL;
+    result.added_count = 0;
+    result.updated = NULL;
+    result.updated_count = 0;
+    result.removed = NULL;
+    result.removed_count = 0;
+    result.offender = SIZE_MAX;
+    result.offender_removal = false;
+    result.offence = "";
+    result.memory = NULL;
+    return result;
+}
+
+/** Frees a result's lists. Needed after each call that was given the result; harmless twice. */
+FO_API void fo_update_result_fini(struct fo_update_result *result);
+
+/**
+ * Adds, changes and removes endpoints. Names that are not mentioned are not touched.
+ *
+ * All or nothing: on any status but FO_OK the membership is as it was, and `result` names the
+ * offending entry. Health, state and counters of known names are kept; an upsert that changes
+ * nothing is not listed.
+ *
+ * @param upserts   n configurations to add or change; NULL when n is 0; not kept
+ * @param removals  m names to remove; NULL when m is 0; not kept
+ * @param result    NULL, or [in, out] from fo_update_result_init(); give it back with
+ *                  fo_update_result_fini()
+ * @return FO_OK
+ *         FO_EINVAL     a name is empty or too long, a weight is NaN, infinite, negative, too large,
+ *                       max < min, init outside [min, max], a bad size, or too many endpoints
+ *         FO_DUPLICATE  a name stands twice in upserts and removals together
+ *         FO_NOTFOUND   a removal names no endpoint
+ *         FO_NOMEM      free memory, call again
+ *         FO_CLOSED     the balancer is being destroyed
+ *
+ * Any thread, also from event listeners; calls on one balancer run one after another. Cold: takes
+ * the update lock, allocates, and waits for a grace period (typically 1 µs to 1 ms). When it returns,
+ * no new pick lands on what was removed. Cost O(N) in the number of endpoints.
+ */
+FO_API FO_MUST_USE fo_status fo_balancer_update(struct fo_balancer *balancer,
+                                                const struct fo_endpoint_config *upserts, size_t n,
+                                                const char *const *removals, size_t m,
+                                                struct fo_update_result *result);
+
+/** For fo_balancer_replace(): an empty list is meant. */
+#define FO_REPLACE_ALLOW_EMPTY 1u
+
+/**
+ * Makes the membership equal to a full list, as a diff: what is missing in it is removed, the rest is
+ * upserted. Everything else is as for fo_balancer_update().
+ *
+ * @param flags  0 or FO_REPLACE_ALLOW_EMPTY. Without it an empty list is refused with FO_EINVAL:
+ *               discovery that fails with an empty answer must not take the last capacity away.
+ */
+FO_API FO_MUST_USE fo_status fo_balancer_replace(struct fo_balancer *balancer,
+                                                 const struct fo_endpoint_config *all, size_t n,
+                                                 unsigned flags, struct fo_update_result *result);
+
+/**
+ * Stops new picks of an endpoint and keeps it in the membership: open leases go on, health and
+ * counters stay. The setting survives updates and replaces until fo_undrain() or removal.
+ *
+ * @return FO_OK (also if it was drained already), FO_NOTFOUND, FO_NOMEM, FO_CLOSED; FO_EINVAL: NULL
+ *
+ * Threads and cost as for fo_balancer_update(). When it returns, no new pick lands on the endpoint.
+ */
+FO_API FO_MUST_USE fo_status fo_drain(struct fo_balancer *balancer, const char *name);
+
+/** Undoes fo_drain(); same statuses and cost. */
+FO_API FO_MUST_USE fo_status fo_undrain(struct fo_balancer *balancer, const char *name);
+
+/* ---- Pick and finish --------------------------------------------------------------------- */
+
+/**
+ * A lease: holds `endpoint` until fo_finish(). Copy it freely, finish one copy only. 64 bytes;
+ * only `endpoint` is yours to read, the rest belongs to the library.
+ */
+struct fo_lease {
+    struct fo_endpoint *endpoint; /**< NULL in an empty or finished lease. */
+    void *reserved_pointer[2];
+    uint64_t reserved_wide[2];
+    uint32_t reserved[6];
+};
+
+/** An empty lease; finishing it is refused with FO_EINVAL. */
+static inline struct fo_lease fo_lease_init(void)
+{
+    struct fo_lease lease;
+    int i;
+    lease.endpoint = NULL;
+    lease.reserved_pointer[0] = NULL;
+    lease.reserved_pointer[1] = NULL;
+    lease.reserved_wide[0] = 0;
+    lease.reserved_wide[1] = 0;
+    for (i = 0; i < 6; i++)
+        lease.reserved[i] = 0;
+    return lease;
+}
+
+/** Most exclusions of one pick. */
+#define FO_EXCLUDE_MAX 64
+
+struct fo_pick_options {
+    size_t size;
+    const uint64_t *exclude; /**< Ids (fo_endpoint_id()) not to pick; unknown ids are ignored. */
+    size_t exclude_count;    /**< 0 … FO_EXCLUDE_MAX */
+    uint64_t require_tags;   /**< Only endpoints that have all of these tags; 0: any. */
+    bool strict;             /**< false: when the exclusions leave nothing, they are dropped (a
+                                  cluster of one must retry on itself); true: FO_UNAVAILABLE. */
+};
+
+static inline struct fo_pick_options fo_pick_options_init(void)
+{
+    struct fo_pick_options options;
+    options.size = sizeof(options);
+    options.exclude = NULL;
+    options.exclude_count = 0;
+    options.require_tags = 0;
+    options.strict = false;
+    return options;
+}
+
+/**
+ * Picks an endpoint in proportion to its live weight.
+ *
+ * @param balancer  from fo_balancer_create(); not NULL
+ * @param lease     [out] not NULL; filled on FO_OK, untouched otherwise; give it back exactly once
+ *                  with fo_finish()
+ * @return FO_OK
+ *         FO_UNAVAILABLE  no endpoint, or every one is down or drained or of weight 0: shed or queue
+ *         FO_CLOSED       the balancer is being destroyed: stop using it
+ *
+ * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; a thread's first
+ * pick on a balancer takes a lock and allocates its row (and falls back to shared counters when it
+ * cannot), every later one allocates nothing and makes no system call. O(1) expected while at least
+ * a fair part of the weight is up, O(log N) otherwise.
+ * While everything is healthy, the picks of one thread are spread by a low-discrepancy sequence: in
+ * any window each endpoint's count stays within a few of its share.
+ * Sources: alias method (Walker 1977, Vose 1991); additive recurrence (Weyl 1916).
+ */
+FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease);
+
+/**
+ * Picks as fo_pick() does, within limits.
+ *
+ * @param options  NULL: as fo_pick(). Retries exclude the endpoints that they have tried.
+ * @return as fo_pick(), and
+ *         FO_UNAVAILABLE  also when nothing has the tags, or strict and everything is excluded
+ *         FO_EINVAL       a bad size, more than FO_EXCLUDE_MAX exclusions, or a NULL list of a
+ *                         non-zero count: fix the caller
+ *
+ * Threads and progress as fo_pick(). O(log N) at worst with few distinct tag combinations.
+ */
+FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
+                                          const struct fo_pick_options *options,
+                                          struct fo_lease *lease);
+
+/**
+ * Finishes a lease with what happened, and clears it.
+ *
+ * @param lease    from fo_pick(); may come from another thread. Cleared: `endpoint` is NULL after.
+ * @param outcome  see fo_outcome. An outcome of a request that was picked before the host's last
+ *                 change to or from down counts in the statistics and moves nothing.
+ * @return FO_OK
+ *         FO_EINVAL  lease is NULL, empty or already finished, or outcome is no outcome (the lease
+ *                    is then still open). With check_leases also a finished copy: logged.
+ *
+ * Any thread, also late in a thread's exit, and after fo_balancer_destroy(). Lock-free, allocates
+ * only as a thread's first call on the balancer. A finish that changes the host's state, or that is
+ * the last one of a removed endpoint, wakes the runtime with one write to an eventfd.
+ */
+FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
+
+/**
+ * Reports an outcome for callers who keep only a name.
+ *
+ * Moves the health of the host as fo_finish() would, but never lifts it out of down, and counts in no
+ * statistics: without a lease nobody knows when the request began. Prefer leases.
+ *
+ * @return FO_OK, FO_NOTFOUND, FO_CLOSED; FO_EINVAL: a NULL argument or no outcome
+ *
+ * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; allocates nothing.
+ */
+FO_API fo_status fo_report(struct fo_balancer *balancer, const char *name, fo_outcome outcome);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

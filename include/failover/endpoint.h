@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Endpoints: one server, broker, cluster … in one balancer.
+ *
+ * An endpoint is described by an fo_endpoint_config, seen through an fo_endpoint_info, and handed out
+ * in a lease as `struct fo_endpoint *`.
+ *
+ * Incarnations. `data` is yours and fixed for an endpoint's incarnation. Updating a name with other
+ * `data` makes a new incarnation (new id, same host, so its health stays); the old one takes no more
+ * picks, its open leases finish in peace, and then one `released` event brings its own `data` back.
+ * The same happens when a name is removed. Removing a name and adding it again with the same `data`
+ * before the last lease is finished takes the incarnation back: there is then no `released`.
+ */
+#ifndef FAILOVER_ENDPOINT_H
+#define FAILOVER_ENDPOINT_H
+
+#include <failover/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fo_balancer;
+
+/** An endpoint in a lease. Valid until that lease is finished. */
+struct fo_endpoint;
+
+/** Longest name in bytes, without the final NUL. */
+#define FO_NAME_MAX 255
+/** Largest weight. */
+#define FO_WEIGHT_MAX 1e12
+/** Most endpoints of one balancer. */
+#define FO_ENDPOINTS_MAX 1048575
+/** For fo_endpoint_config.init_weight: start at max_weight. */
+#define FO_INIT_WEIGHT_MAX (-1.0)
+
+struct fo_endpoint_config {
+    size_t size;
+    const char *name;   /**< 1 … FO_NAME_MAX bytes, any but NUL; unique in its balancer; copied. */
+    double max_weight;  /**< Weight at full health; 0 … FO_WEIGHT_MAX; 0: never picked. */
+    double min_weight;  /**< Live weight never falls below; 0 … max_weight. Above 0 the endpoint
+                             keeps a trickle of traffic even when down. */
+    double init_weight; /**< Live weight of a host seen for the first time: min_weight …
+                             max_weight or FO_INIT_WEIGHT_MAX; 0: down until a trial succeeds. */
+    uint64_t tags;      /**< Bits of your own meaning, for fo_pick_options.require_tags. */
+    void *data;         /**< Yours, never touched; comes back in the `released` event. */
+};
+
+/** A configuration of weight 100 that starts healthy, without tags or data. */
+static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name)
+{
+    struct fo_endpoint_config config;
+    config.size = sizeof(config);
+    config.name = name;
+    config.max_weight = 100;
+    config.min_weight = 0;
+    config.init_weight = FO_INIT_WEIGHT_MAX;
+    config.tags = 0;
+    config.data = NULL;
+    return config;
+}
+
+/** The endpoint's name, NUL-terminated. Wait-free. */
+FO_API const char *fo_endpoint_name(const struct fo_endpoint *endpoint);
+
+/** The incarnation's id: never 0, never reused within its balancer. Wait-free. */
+FO_API uint64_t fo_endpoint_id(const struct fo_endpoint *endpoint);
+
+/** The incarnation's `data`. Wait-free. */
+FO_API void *fo_endpoint_data(const struct fo_endpoint *endpoint);
+
+/** What a host's state is. */
+typedef enum fo_state {
+    FO_STATE_UP = 1,   /**< Takes traffic in proportion to its live weight. */
+    FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a trial succeeds. */
+    FO_STATE_TRIAL = 3 /**< Down, and one trial request is out or waiting for a taker. */
+} fo_state;
+
+/** The name of a state, "up" for FO_STATE_UP; "?" if unknown. Static, never NULL. */
+FO_API const char *fo_state_name(fo_state state);
+
+/** A copy of what is known about one endpoint. */
+struct fo_endpoint_info {
+    size_t size;                /**< Set it by fo_endpoint_info_init(). */
+    char name[FO_NAME_MAX + 1]; /**< NUL-terminated. */
+    uint64_t id;                /**< The incarnation. */
+    void *data;
+    uint64_t tags;
+    double max_weight;
+    double min_weight;
+    double live_weight; /**< max(min_weight, health × max_weight); 0 while drained. */
+    double health;      /**< 0 … 1 */
+    fo_state state;
+    bool drained;       /**< By fo_drain(). */
+    uint32_t epoch;     /**< Rises with each change to or from down; wraps at 2^24. */
+    uint64_t started;   /**< Leases picked since the incarnation began. */
+    uint64_t finished;  /**< Leases finished. */
+    uint64_t failed;    /**< Of those, with FO_OUTCOME_FAILURE or FO_OUTCOME_DOWN. */
+    uint64_t in_flight; /**< Open leases: started − finished. */
+};
+
+static inline struct fo_endpoint_info fo_endpoint_info_init(void)
+{
+    struct fo_endpoint_info info;
+    info.size = sizeof(info);
+    info.name[0] = '\0';
+    info.id = 0;
+    info.data = NULL;
+    info.tags = 0;
+    info.max_weight = 0;
+    info.min_weight = 0;
+    info.live_weight = 0;
+    info.health = 0;
+    info.state = FO_STATE_UP;
+    info.drained = false;
+    info.epoch = 0;
+    info.started = 0;
+    info.finished = 0;
+    info.failed = 0;
+    info.in_flight = 0;
+    return info;
+}
+
+/**
+ * Copies the status of the endpoint of that name.
+ *
+ * @param info  [in, out] from fo_endpoint_info_init(); filled on FO_OK, untouched otherwise
+ * @return FO_OK
+ *         FO_NOTFOUND  no such endpoint now
+ *         FO_EINVAL    a NULL argument or a bad size: fix the caller
+ *         FO_CLOSED    the balancer is being destroyed
+ *
+ * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; allocates nothing.
+ * The counters are sums over threads: exact when no pick or finish runs meanwhile.
+ */
+FO_API FO_MUST_USE fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
+                                                struct fo_endpoint_info *info);
+
+/**
+ * Sees one endpoint during fo_endpoint_list().
+ *
+ * @param info  a copy; valid during the call
+ * @return true to go on, false to stop
+ *
+ * May call any function of the library.
+ */
+typedef bool (*fo_endpoint_visitor)(const struct fo_endpoint_info *info, void *arg);
+
+/**
+ * Shows every endpoint of the balancer to a visitor, in the order in which they were added (an
+ * update that changes `data` moves a name to the end).
+ *
+ * @param visitor  called once per endpoint, on a copy taken before the first call
+ * @return FO_OK, also when the visitor stopped
+ *         FO_NOMEM   no memory for the copy: free some, call again
+ *         FO_EINVAL  a NULL balancer or visitor: fix the caller
+ *         FO_CLOSED  the balancer is being destroyed
+ *
+ * Any thread, concurrently with everything but fo_balancer_destroy(). Cold: takes the balancer's
+ * update lock for the copy and allocates; the visitor runs without it.
+ */
+FO_API FO_MUST_USE fo_status fo_endpoint_list(struct fo_balancer *balancer,
+                                              fo_endpoint_visitor visitor, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

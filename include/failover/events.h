@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Events: what changed, in order, with its reason.
+ *
+ * Events of one endpoint arrive in the order in which things happened, one at a time, on the thread
+ * that runs the runtime (runtime.h). A listener may block, may be slow and may call any function of
+ * the library: no pick ever waits for it. Changes that come faster than they are delivered are
+ * merged; `missed` then tells how many steps were left out. `released` and `closed` are never
+ * merged and never lost.
+ */
+#ifndef FAILOVER_EVENTS_H
+#define FAILOVER_EVENTS_H
+
+#include <failover/base.h>
+#include <failover/endpoint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fo_balancer;
+
+/** Kinds of event: bits, to be joined with | in fo_subscribe(). */
+typedef enum fo_event_kind {
+    FO_EVENT_ADDED = 1 << 0,     /**< The endpoint joined. */
+    FO_EVENT_UPDATED = 1 << 1,   /**< Its configuration changed, or fo_drain()/fo_undrain(). */
+    FO_EVENT_DOWN = 1 << 2,      /**< Its host went down: no traffic. */
+    FO_EVENT_TRIAL = 1 << 3,     /**< A host that is down is offered one trial request. */
+    FO_EVENT_RECOVERED = 1 << 4, /**< Its host takes traffic again. */
+    FO_EVENT_REMOVED = 1 << 5,   /**< It left the membership; leases may still be open. */
+    FO_EVENT_RELEASED = 1 << 6,  /**< After removed: its last lease is finished. `data` is yours
+                                      again. Exactly once for each incarnation. */
+    FO_EVENT_CLOSED = 1 << 7,    /**< The balancer's last event; no endpoint. */
+    FO_EVENT_ALL = (1 << 8) - 1
+} fo_event_kind;
+
+/** The name of a kind, "down" for FO_EVENT_DOWN; "?" if unknown. Static, never NULL. */
+FO_API const char *fo_event_kind_name(fo_event_kind kind);
+
+/** Why a host changed its state. */
+typedef enum fo_reason {
+    FO_REASON_NONE = 0,           /**< Not a change of state. */
+    FO_REASON_OUTCOME_DOWN = 1,   /**< Somebody reported FO_OUTCOME_DOWN. */
+    FO_REASON_NO_HEALTH = 2,      /**< Failures took the live weight to 0. */
+    FO_REASON_BACKOFF_OVER = 3,   /**< Time for a trial. */
+    FO_REASON_TRIAL_SUCCESS = 4,  /**< A request picked after it went down succeeded. */
+    FO_REASON_TRIAL_FAILED = 5,   /**< The trial failed or ran out of time. */
+    FO_REASON_STARTED_DOWN = 6    /**< Added with init_weight 0. */
+} fo_reason;
+
+/** The name of a reason, "no health" for FO_REASON_NO_HEALTH; "?" if unknown. Static. */
+FO_API const char *fo_reason_name(fo_reason reason);
+
+/** One event. Valid, with its strings, during the listener's call only. */
+struct fo_event {
+    size_t size;
+    fo_event_kind kind;
+    const char *balancer;     /**< fo_config.name */
+    const char *endpoint;     /**< Its name; "" for FO_EVENT_CLOSED. */
+    uint64_t endpoint_id;     /**< The incarnation; 0 for FO_EVENT_CLOSED. */
+    void *data;               /**< The incarnation's data. */
+    fo_state old_state;       /**< Before and after, for down, trial and recovered. */
+    fo_state new_state;
+    fo_reason reason;
+    double health;            /**< 0 … 1, now. */
+    uint32_t missed;          /**< Changes to or from down since the last event that were merged
+                                   into this one. */
+};
+
+/** A listener; see the rules on top. */
+typedef void (*fo_event_fn)(const struct fo_event *event, void *arg);
+
+/** A subscription. Opaque; pair fo_subscribe() with fo_unsubscribe(), or leave it to destroy. */
+struct fo_subscription;
+
+/**
+ * Subscribes a listener to a balancer's events.
+ *
+ * @param events        kinds joined with |; not 0
+ * @param listener      not NULL; it hears what happens from now on
+ * @param subscription  NULL, or [out] for fo_unsubscribe(); valid until then or until `closed`
+ * @return FO_OK, FO_NOMEM, FO_CLOSED; FO_EINVAL: a NULL argument or an unknown kind
+ *
+ * Any thread, also from a listener. Cold: takes a lock, allocates.
+ */
+FO_API FO_MUST_USE fo_status fo_subscribe(struct fo_balancer *balancer, unsigned events,
+                                          fo_event_fn listener, void *arg,
+                                          struct fo_subscription **subscription);
+
+/**
+ * Ends a subscription; NULL is allowed.
+ *
+ * When it returns, the listener does not run and never will, unless it is called from that listener
+ * itself: then this is its last call. Any thread, also from a listener. Cold: waits for a running
+ * call of this listener. Not after `closed`.
+ */
+FO_API void fo_unsubscribe(struct fo_balancer *balancer, struct fo_subscription *subscription);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

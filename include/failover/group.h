@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Health groups: what is learned about a server is learned once.
+ *
+ * Endpoints of the same name, in any balancer of a group, share one *host*: its health, its state
+ * and its trials. A thousand topics on eight brokers then find out about a dead broker once, not a
+ * thousand times. Weights, tags and drains stay with each balancer. A balancer created without a
+ * group has one of its own.
+ *
+ * How a dead host comes back. A host that is down gets no traffic. After a back-off one request, and
+ * only one, is sent to it as a *trial*: an ordinary pick whose lease decides. Success lifts the host
+ * out of down; failure doubles the back-off; a trial that never ends is given up after its timeout.
+ */
+#ifndef FAILOVER_GROUP_H
+#define FAILOVER_GROUP_H
+
+#include <failover/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fo_runtime;
+
+/** A health group. Opaque; pair fo_group_create() with fo_group_destroy(). */
+struct fo_group;
+
+/** When and how a host that is down is tried again. Zero in a field means its default. */
+struct fo_trial_config {
+    uint32_t backoff_ms;     /**< Wait before the first trial, ± 20 % jitter; 0: 1,000. */
+    uint32_t backoff_max_ms; /**< The wait doubles with each failed trial up to this; 0: 30,000.
+                                  Not below backoff_ms. */
+    uint32_t timeout_ms;     /**< A trial without a result is given up after one to two of these;
+                                  0: 5,000. */
+};
+
+struct fo_group_config {
+    size_t size;
+    struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group. */
+    struct fo_trial_config trial;
+};
+
+static inline struct fo_group_config fo_group_config_init(void)
+{
+    struct fo_group_config config;
+    config.size = sizeof(config);
+    config.runtime = NULL;
+    config.trial.backoff_ms = 0;
+    config.trial.backoff_max_ms = 0;
+    config.trial.timeout_ms = 0;
+    return config;
+}
+
+/**
+ * Creates a health group for use in fo_config.group.
+ *
+ * @param config  NULL: all defaults; not kept
+ * @param group   [out] set on FO_OK, untouched otherwise; yours until fo_group_destroy()
+ * @return FO_OK
+ *         FO_NOMEM   free memory, call again
+ *         FO_EINVAL  group is NULL, or config has a bad size, an unknown field or
+ *                    backoff_max_ms < backoff_ms: fix the caller
+ *         FO_SYSTEM  the default runtime's thread could not be started: raise the limit
+ *
+ * Any thread. Cold: allocates, takes locks.
+ */
+FO_API FO_MUST_USE fo_status fo_group_create(const struct fo_group_config *config,
+                                             struct fo_group **group);
+
+/**
+ * Gives back your hold on a group; NULL is allowed.
+ *
+ * Balancers that use it keep it alive; the last one to go frees it. Do not use the pointer in a new
+ * fo_config afterwards.
+ *
+ * Any thread. Cold.
+ */
+FO_API void fo_group_destroy(struct fo_group *group);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
