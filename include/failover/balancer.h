@@ -319,8 +319,9 @@ FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
 /**
  * Reports an outcome for callers who keep only a name.
  *
- * Moves the health of the host as fo_finish() would, but never lifts it out of down, and counts in no
- * statistics: without a lease nobody knows when the request began. Prefer leases.
+ * Counts as one request that was picked and finished at once, and moves the health of the host as
+ * fo_finish() would, but never lifts it out of down: without a lease nobody knows when the request
+ * began. Prefer leases.
  *
  * @return FO_OK, FO_NOTFOUND, FO_CLOSED; FO_EINVAL: a NULL argument or no outcome
  *

@@ -76,7 +76,7 @@ FO_API int fo_runtime_fd(const struct fo_runtime *runtime);
  * Milliseconds until the next timer is due, rounded up: 0 when work is waiting, −1 when there is no
  * timer (only the descriptor can bring work). Fits poll() and epoll_wait() as it is.
  *
- * Any thread. Takes a lock; does not wait for callbacks.
+ * Any thread; lock-free.
  */
 FO_API int fo_runtime_next_deadline_ms(struct fo_runtime *runtime);
 

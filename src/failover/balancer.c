@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Creating, configuring and destroying a balancer, and the operator's drain.
+ */
+#include "abi.h"
+#include "cold.h"
+#include "fork.h"
+#include "rcu.h"
+#include "rng.h"
+#include "update.h"
+#include "weight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROW_LIMIT_MAX 65535u
+
+/* ---- Creating ---------------------------------------------------------------------------- */
+
+static bool config_is_valid(const struct fo_config *config)
+{
+    const struct fo_trial_config *trial = &config->trial;
+
+    if (config->row_limit > ROW_LIMIT_MAX || !fo__weight_function_is_valid(&config->weight))
+        return false;
+    if (config->group == NULL)
+        return fo__trial_config_is_valid(trial);
+    return trial->backoff_ms == 0 && trial->backoff_max_ms == 0 && trial->timeout_ms == 0 &&
+           (config->runtime == NULL || config->runtime == config->group->runtime);
+}
+
+static fo_status read_config(struct fo_config *ours, const struct fo_config *config)
+{
+    *ours = fo_config_init();
+    if (config != NULL && !fo__abi_read(ours, sizeof(*ours), config))
+        return FO_EINVAL;
+    return config_is_valid(ours) ? FO_OK : FO_EINVAL;
+}
+
+static uint32_t default_row_limit(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 && cpus < (long)ROW_LIMIT_MAX / 2 ? (uint32_t)cpus * 2 : 64;
+}
+
+static uint64_t next_balancer_id(void)
+{
+    static _Atomic uint64_t last_id;
+    return fo__add_relaxed(&last_id, 1) + 1;
+}
+
+/** The parts that are allocated one by one; on failure free_parts() takes what there is. */
+static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config *config,
+                            uint64_t seed)
+{
+    struct fo__settings *settings = malloc(sizeof(*settings));
+    struct fo__snapshot *snapshot = fo__snapshot_create(NULL, 0, 0);
+
+    atomic_init(&balancer->core.settings, settings);
+    atomic_init(&balancer->core.snapshot, snapshot);
+    balancer->closed_snapshot = fo__snapshot_create(NULL, 0, 0);
+    balancer->name = strdup(config->name != NULL ? config->name : "");
+    if (settings == NULL || snapshot == NULL || balancer->closed_snapshot == NULL ||
+        balancer->name == NULL || !fo__names_init(&balancer->names))
+        return FO_NOMEM;
+    settings->weight = config->weight;
+    balancer->closed_snapshot->closed = true;
+    if (config->group == NULL)
+        return fo__group_make(config->runtime, &config->trial, fo__rng_mix(seed), false,
+                              &balancer->group);
+    fo__group_ref(config->group);
+    balancer->group = config->group;
+    return FO_OK;
+}
+
+static void free_parts(struct fo_balancer *balancer)
+{
+    if (balancer->names.table != NULL)
+        fo__names_fini(&balancer->names);
+    fo__snapshot_destroy(balancer->closed_snapshot);
+    fo__snapshot_destroy(fo__load_relaxed(&balancer->core.snapshot));
+    free(fo__load_relaxed(&balancer->core.settings));
+    free(balancer->name);
+    free(balancer);
+}
+
+static void check_leases(struct fo_balancer *balancer, const struct fo_config *config)
+{
+    balancer->checks_leases = true;
+    balancer->check.core = &balancer->core;
+    balancer->check.log = config->log;
+    balancer->check.log_arg = config->log_arg;
+    fo__lease_check_attach(&balancer->check);
+    atomic_init(&balancer->core.attention, FO__ATTENTION_CHECK);
+}
+
+static fo_status make(const struct fo_config *config, struct fo_balancer **out)
+{
+    uint64_t seed = config->seed != 0 ? config->seed : fo__rng_system_seed();
+    uint32_t row_limit = config->row_limit != 0 ? config->row_limit : default_row_limit();
+    struct fo_balancer *balancer = aligned_alloc(_Alignof(struct fo_balancer), sizeof(*balancer));
+    fo_status status;
+
+    if (balancer == NULL)
+        return FO_NOMEM;
+    memset(balancer, 0, sizeof(*balancer));
+    status = make_parts(balancer, config, seed);
+    if (status != FO_OK) {
+        free_parts(balancer);
+        return status;
+    }
+    if (balancer->group->shared)
+        balancer->core.group_changes = &balancer->group->changes;
+    fo__row_set_init(&balancer->core.rows, next_balancer_id(), row_limit, seed);
+    fo__listeners_init(&balancer->listeners);
+    fo__node_init(&balancer->node, FO__NODE_BALANCER);
+    atomic_init(&balancer->alive, 1);
+    pthread_mutex_init(&balancer->update_lock, NULL);
+    if (config->check_leases)
+        check_leases(balancer, config);
+    fo__members_register(balancer);
+    *out = balancer;
+    return FO_OK;
+}
+
+fo_status fo_balancer_create(const struct fo_config *config, struct fo_balancer **balancer)
+{
+    struct fo_config ours;
+    fo_status status;
+
+    if (balancer == NULL)
+        return FO_EINVAL;
+    status = read_config(&ours, config);
+    if (status != FO_OK)
+        return status;
+    fo__fork_prepare_process();
+    fo__cold_begin();
+    status = make(&ours, balancer);
+    fo__cold_end();
+    return status;
+}
+
+/* ---- Configuring ------------------------------------------------------------------------- */
+
+fo_status fo_balancer_configure(struct fo_balancer *balancer, const struct fo_config *config)
+{
+    struct fo_config ours = fo_config_init();
+    struct fo__settings *settings;
+    bool closing;
+
+    if (balancer == NULL || config == NULL || !fo__abi_read(&ours, sizeof(ours), config) ||
+        !fo__weight_function_is_valid(&ours.weight))
+        return FO_EINVAL;
+    settings = malloc(sizeof(*settings));
+    if (settings == NULL)
+        return FO_NOMEM;
+    settings->weight = ours.weight;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    closing = balancer->closing;
+    if (!closing) {
+        settings = fo__exchange_acq_rel(&balancer->core.settings, settings);
+        fo__rcu_synchronize();
+    }
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    free(settings);
+    return closing ? FO_CLOSED : FO_OK;
+}
+
+/* ---- Destroying -------------------------------------------------------------------------- */
+
+static void log_open_leases(const struct fo__lease_check *check, size_t open)
+{
+    char line[96];
+
+    if (open == 0 || check->log == NULL)
+        return;
+    snprintf(line, sizeof(line), "%zu leases are still open while their balancer is destroyed",
+             open);
+    check->log(FO_LOG_WARNING, line, check->log_arg);
+}
+
+void fo_balancer_destroy(struct fo_balancer *balancer)
+{
+    if (balancer == NULL)
+        return;
+    if (balancer->checks_leases)
+        log_open_leases(&balancer->check, fo__lease_check_count(&balancer->core));
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    fo__update_close(balancer);
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__members_drop(balancer);
+    fo__cold_end();
+}
+
+/* ---- Draining ---------------------------------------------------------------------------- */
+
+/** The snapshot of the members as they are. NULL: no memory. */
+static struct fo__snapshot *snapshot_of_members(const struct fo_balancer *balancer)
+{
+    struct fo__entry *entries = calloc(balancer->count + 1, sizeof(*entries));
+    struct fo__snapshot *snapshot;
+
+    if (entries == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < balancer->count; i++) {
+        entries[i].endpoint = balancer->members[i];
+        entries[i].settings = fo__load_relaxed(&balancer->members[i]->settings);
+        entries[i].drained = balancer->members[i]->drained;
+    }
+    snapshot = fo__snapshot_create(entries, balancer->count, balancer->index_end);
+    free(entries);
+    return snapshot;
+}
+
+/** Caller holds the update lock. */
+static fo_status set_drained(struct fo_balancer *balancer, const char *name, bool drained)
+{
+    struct fo_endpoint *endpoint = fo__names_get(&balancer->names, name);
+    struct fo__snapshot *snapshot;
+
+    if (balancer->closing)
+        return FO_CLOSED;
+    if (endpoint == NULL)
+        return FO_NOTFOUND;
+    if (endpoint->drained == drained)
+        return FO_OK;
+    endpoint->drained = drained;
+    snapshot = snapshot_of_members(balancer);
+    if (snapshot == NULL) {
+        endpoint->drained = !drained;
+        return FO_NOMEM;
+    }
+    fo__update_publish(balancer, snapshot, NULL, 0);
+    fo__members_tell(endpoint, FO__PENDING_UPDATED);
+    return FO_OK;
+}
+
+static fo_status drain(struct fo_balancer *balancer, const char *name, bool drained)
+{
+    fo_status status;
+
+    if (balancer == NULL || name == NULL)
+        return FO_EINVAL;
+    if (strnlen(name, FO_NAME_MAX + 1) > FO_NAME_MAX)
+        return FO_NOTFOUND;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    status = set_drained(balancer, name, drained);
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    return status;
+}
+
+fo_status fo_drain(struct fo_balancer *balancer, const char *name)
+{
+    return drain(balancer, name, true);
+}
+
+fo_status fo_undrain(struct fo_balancer *balancer, const char *name)
+{
+    return drain(balancer, name, false);
+}

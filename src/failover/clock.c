@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clock.h"
+
+#include <time.h>
+
+static uint64_t monotonic_now_ns(void *arg)
+{
+    struct timespec now;
+
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+struct fo__clock fo__clock_from(fo_clock_fn now, void *arg)
+{
+    struct fo__clock clock = {now != NULL ? now : monotonic_now_ns, arg};
+    return clock;
+}

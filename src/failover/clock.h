@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Time: an injectable clock in monotonic nanoseconds.
+ */
+#ifndef FO_CLOCK_H
+#define FO_CLOCK_H
+
+#include <failover/base.h>
+
+#define FO__NS_PER_MS UINT64_C(1000000)
+
+struct fo__clock {
+    fo_clock_fn now;
+    void *arg;
+};
+
+/** The clock of a configuration: `now` NULL means CLOCK_MONOTONIC. */
+struct fo__clock fo__clock_from(fo_clock_fn now, void *arg);
+
+static inline uint64_t fo__clock_now_ns(const struct fo__clock *clock)
+{
+    return clock->now(clock->arg);
+}
+
+#endif

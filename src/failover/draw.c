@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Drawing from the sum tree, for picks whose samples are mostly refused.
+ *
+ * The slots that a pick may have are ranges of equal tags minus the excluded. Their worth is a
+ * difference of prefix sums; a random number below it is a place in the measure, and the tree finds
+ * the slot that covers it: O(distinct tags × log N), exact while nothing moves.
+ *
+ * A slot that is found is checked against its host word. In a group of several balancers a tree may
+ * be behind the words (snapshot.h): then the block of 16 slots that the draw landed in is mended and
+ * the draw repeated, so errors heal where the traffic goes; and before a pick is refused, everything
+ * that may have changed since the last time is mended once.
+ */
+#include "pick.h"
+
+#include "rng.h"
+
+#define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
+
+/** Reads each excluded slot's contribution once, so that all sums of one draw subtract the same. */
+static struct fo__without weigh_excluded(const struct fo__snapshot *snapshot,
+                                         const struct fo__limits *limits)
+{
+    struct fo__without without = limits->without;
+
+    for (uint32_t i = 0; i < without.count; i++)
+        without.worth[i] = fo__load_relaxed(&snapshot->tree.node[0][without.slot[i]]);
+    return without;
+}
+
+/** Where a range of slots begins in the measure and how much it is worth. */
+static uint64_t range_worth(const struct fo__snapshot *snapshot, const struct fo__tag_range *range,
+                            const struct fo__without *without, uint64_t *begin)
+{
+    uint64_t end = fo__sumtree_before(&snapshot->tree, range->end, without);
+
+    *begin = fo__sumtree_before(&snapshot->tree, range->first, without);
+    return end > *begin ? end - *begin : 0;
+}
+
+static bool range_is_allowed(const struct fo__tag_range *range, const struct fo__limits *limits)
+{
+    return (range->tags & limits->require_tags) == limits->require_tags;
+}
+
+/** One draw over the whole tree; FO__NO_SLOT when it is worth nothing. */
+static uint32_t draw_any(const struct fo__snapshot *snapshot, struct fo__row *row,
+                         const struct fo__without *without)
+{
+    uint64_t total = fo__sumtree_total(&snapshot->tree);
+
+    for (uint32_t i = 0; i < without->count; i++)
+        total = total > without->worth[i] ? total - without->worth[i] : 0;
+    if (total == 0 || total > UINT64_MAX / 2)
+        return FO__NO_SLOT;
+    return fo__sumtree_find(&snapshot->tree, fo__rng_below(&row->rng, total), without);
+}
+
+/** One draw over the ranges that have the tags. */
+static uint32_t draw_tagged(const struct fo__snapshot *snapshot, struct fo__row *row,
+                            const struct fo__limits *limits, const struct fo__without *without)
+{
+    uint64_t total = 0;
+    uint64_t begin;
+    uint64_t at;
+
+    for (uint32_t i = 0; i < snapshot->range_count; i++)
+        if (range_is_allowed(&snapshot->ranges[i], limits))
+            total += range_worth(snapshot, &snapshot->ranges[i], without, &begin);
+    if (total == 0)
+        return FO__NO_SLOT;
+    at = fo__rng_below(&row->rng, total);
+    for (uint32_t i = 0; i < snapshot->range_count; i++) {
+        uint64_t worth;
+
+        if (!range_is_allowed(&snapshot->ranges[i], limits))
+            continue;
+        worth = range_worth(snapshot, &snapshot->ranges[i], without, &begin);
+        if (at < worth)
+            return fo__sumtree_find(&snapshot->tree, begin + at, without);
+        at -= worth;
+    }
+    return FO__NO_SLOT; /* the sums shrank between the two passes */
+}
+
+static void mend_block(struct fo__snapshot *snapshot, uint32_t slot)
+{
+    uint32_t first = slot - slot % FO__SUMTREE_FANOUT;
+    uint32_t end = first + FO__SUMTREE_FANOUT;
+
+    for (uint32_t i = first; i < end && i < snapshot->count; i++)
+        fo__snapshot_mend(snapshot, i);
+}
+
+static void mend_all(struct fo__snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        fo__snapshot_mend(snapshot, i);
+}
+
+/** Whether somebody in the group changed a word since this balancer last looked. */
+static bool is_behind(struct fo__core *core)
+{
+    uint64_t changes;
+
+    if (core->group_changes == NULL)
+        return false;
+    changes = fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
+    if (changes == fo__load_relaxed(&core->changes_seen))
+        return false;
+    fo__store_relaxed(&core->changes_seen, changes);
+    return true;
+}
+
+/** Draws until a slot holds good. *worthless: there is nothing to draw from. */
+static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
+                            const struct fo__limits *limits, bool *worthless)
+{
+    for (int draws = 0; draws < DRAWS; draws++) {
+        struct fo__without without = weigh_excluded(snapshot, limits);
+        uint32_t slot = limits->require_tags == 0 ? draw_any(snapshot, row, &without)
+                                                  : draw_tagged(snapshot, row, limits, &without);
+        uint64_t worth;
+
+        *worthless = slot == FO__NO_SLOT;
+        if (*worthless)
+            return FO__NO_SLOT;
+        worth = fo__slot_worth(snapshot, slot, fo__load_acquire(&snapshot->slot[slot].host->word));
+        if (worth > 0 && worth == fo__load_relaxed(&snapshot->tree.node[0][slot]) &&
+            fo__limits_allow(limits, snapshot, slot))
+            return slot;
+        mend_block(snapshot, slot);
+    }
+    return FO__NO_SLOT;
+}
+
+uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
+                            struct fo__row *row, const struct fo__limits *limits)
+{
+    bool worthless;
+    uint32_t slot = try_to_draw(snapshot, row, limits, &worthless);
+
+    if (slot == FO__NO_SLOT && (!worthless || is_behind(core))) {
+        mend_all(snapshot);
+        slot = try_to_draw(snapshot, row, limits, &worthless);
+    }
+    return slot;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "endpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *host, uint64_t id,
+                                        void *data)
+{
+    struct fo_endpoint *endpoint = aligned_alloc(_Alignof(struct fo_endpoint), sizeof(*endpoint));
+
+    if (endpoint == NULL)
+        return NULL;
+    memset(endpoint, 0, sizeof(*endpoint));
+    endpoint->id = id;
+    endpoint->index = (uint32_t)(id & FO__ID_INDEX_MASK);
+    endpoint->cell = fo__cell_ref_of(endpoint->index);
+    endpoint->core = core;
+    endpoint->host = host;
+    endpoint->data = data;
+    fo__release_init(&endpoint->release);
+    fo__node_init(&endpoint->node, FO__NODE_ENDPOINT);
+    return endpoint;
+}
+
+void fo__endpoint_destroy(struct fo_endpoint *endpoint)
+{
+    if (endpoint == NULL)
+        return;
+    free(fo__load_relaxed(&endpoint->settings));
+    free(endpoint);
+}
+
+struct fo__counts fo__endpoint_counts(struct fo_endpoint *endpoint, struct fo__row_set *rows)
+{
+    /* The shared cell's finishes before any start, as in the rows (row.h, A). */
+    uint64_t finished = fo__load_acquire(&endpoint->shared.finished);
+    uint64_t failed = fo__load_relaxed(&endpoint->shared_failed);
+    struct fo__counts sum = fo__row_set_sum(rows, endpoint->cell);
+
+    sum.started += fo__load_relaxed(&endpoint->shared.started) - endpoint->base.started;
+    sum.finished += finished - endpoint->base.finished;
+    sum.failed += failed - endpoint->base.failed;
+    return sum;
+}
+
+const char *fo_endpoint_name(const struct fo_endpoint *endpoint)
+{
+    return endpoint->host->name->bytes;
+}
+
+uint64_t fo_endpoint_id(const struct fo_endpoint *endpoint)
+{
+    return endpoint->id;
+}
+
+void *fo_endpoint_data(const struct fo_endpoint *endpoint)
+{
+    return endpoint->data;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Endpoint: one incarnation of a name in one balancer. Outlives every snapshot that points at it and
+ * every lease that holds it; the dispatcher frees it after `released` was delivered.
+ */
+#ifndef FO_ENDPOINT_H
+#define FO_ENDPOINT_H
+
+#include "host.h"
+#include "release.h"
+#include "row.h"
+
+#include <failover/endpoint.h>
+
+struct fo__core;
+
+/** The part of the configuration that an update may change; replaced whole, freed after a grace
+ * period. */
+struct fo__endpoint_settings {
+    double max_weight;
+    double min_weight;
+    uint64_t tags;
+};
+
+/* What the dispatcher has to tell; bits of fo_endpoint.pending. */
+#define FO__PENDING_ADDED 1u
+#define FO__PENDING_UPDATED 2u
+#define FO__PENDING_REMOVED 4u
+#define FO__PENDING_RELEASED 8u
+
+/* An id is never reused: a serial number above the cell number. */
+#define FO__ID_INDEX_BITS 20
+#define FO__ID_INDEX_MASK ((UINT64_C(1) << FO__ID_INDEX_BITS) - 1)
+
+struct fo_endpoint {
+    /* Read-only. */
+    uint64_t id;
+    uint32_t index; /* dense number in the balancer; used again after this one is freed */
+    fo__cell_ref cell;
+    struct fo__host *host;
+    struct fo__core *core;
+    void *data;
+    struct fo__endpoint_settings *_Atomic settings; /* in a read section, or under the update lock */
+    struct fo__counts base; /* what the rows' cell held when this incarnation began */
+
+    /* Written by finishers when draining, and by threads without a row. */
+    _Alignas(FO__CACHE_LINE) struct fo__release release;
+    struct fo__cell shared;
+    _Atomic uint64_t shared_failed;
+
+    /* Under the balancer's update lock. */
+    struct fo__name *entry; /* in the name index; NULL when no member */
+    bool drained;
+    bool mentioned; /* scratch of one update, as the next two */
+    bool leaves;
+    struct fo__endpoint_settings *next_settings;
+    struct fo_endpoint *leaving_next;
+
+    /* Under the group lock. */
+    struct fo_endpoint *host_next;
+    struct fo_endpoint *host_previous;
+
+    /* The dispatcher's, but for the first two. */
+    struct fo__node node;
+    _Atomic uint32_t pending;
+    uint64_t seen_word; /* the host word last told */
+    bool in_batch;
+    bool removed_told;
+    struct fo_endpoint *batch_next;
+};
+
+/** Allocates an endpoint on a host; the caller fills settings and base. NULL: out of memory. */
+struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *host, uint64_t id,
+                                        void *data);
+
+/** Frees an endpoint and its settings. */
+void fo__endpoint_destroy(struct fo_endpoint *endpoint);
+
+/** Leases, finishes and failures of this incarnation so far. Lock-free. */
+struct fo__counts fo__endpoint_counts(struct fo_endpoint *endpoint, struct fo__row_set *rows);
+
+#endif

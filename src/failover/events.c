@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ *     queue ─► host      ─► trial.c, sums of all its balancers, batch += its endpoints
+ *           ─► endpoint  ─► batch += it
+ *           ─► balancer  ─► `closed`, free
+ *     batch ─► each endpoint: compare with what was told last, tell the difference in order
+ *           ─► released?  ─► dead
+ *     dead  ─► one grace period for all ─► free
+ *
+ * Nothing is stored per event. An endpoint has pending bits (set by updates and the last finish) and
+ * the host word that was told last; the events are their difference to now, always in the order
+ * added, updated, state, removed, released. Hence the order per endpoint is right by construction, the
+ * queue is bounded by the endpoints, and steps that happened in between are counted by the epoch.
+ */
+#include "events.h"
+
+#include "cold.h"
+#include "members.h"
+#include "rcu.h"
+#include "trial.h"
+
+#include <failover/events.h>
+
+#define ROUNDS 64 /* of one dispatch: a listener that causes events for ever must not keep it */
+
+/* ---- Telling ----------------------------------------------------------------------------- */
+
+static size_t deliver(struct fo_balancer *balancer, struct fo_event *event)
+{
+    if (!fo__listeners_want(&balancer->listeners, event->kind))
+        return 0;
+    event->size = sizeof(*event);
+    event->balancer = balancer->name;
+    fo__cold_end();
+    fo__listeners_call(&balancer->listeners, event);
+    fo__cold_begin();
+    return 1;
+}
+
+static size_t tell_kind(struct fo_endpoint *endpoint, fo_event_kind kind, fo_state old_state,
+                        fo_reason reason, uint32_t missed)
+{
+    uint64_t word = endpoint->seen_word;
+    struct fo_event event = {
+        .kind = kind,
+        .endpoint = fo_endpoint_name(endpoint),
+        .endpoint_id = endpoint->id,
+        .data = endpoint->data,
+        .old_state = old_state,
+        .new_state = fo__word_state(word),
+        .reason = reason,
+        .health = fo__word_health(word) / (double)FO__HEALTH_ONE,
+        .missed = missed,
+    };
+    return deliver(fo__balancer_of(endpoint->core), &event);
+}
+
+static size_t tell_membership(struct fo_endpoint *endpoint, fo_event_kind kind)
+{
+    return tell_kind(endpoint, kind, fo__word_state(endpoint->seen_word), FO_REASON_NONE, 0);
+}
+
+/** Tells how the host's state differs from what was told last. */
+static size_t tell_state(struct fo_endpoint *endpoint)
+{
+    uint64_t now = fo__load_acquire(&endpoint->host->word);
+    fo_state old_state = fo__word_state(endpoint->seen_word);
+    fo_state new_state = fo__word_state(now);
+    uint32_t steps = (fo__word_epoch(now) - fo__word_epoch(endpoint->seen_word)) & FO__EPOCH_MASK;
+    fo_reason reason = (fo_reason)fo__load_relaxed(&endpoint->host->reason);
+    fo_event_kind kind;
+
+    endpoint->seen_word = now;
+    if (steps == 0 && old_state == new_state)
+        return 0;
+    switch (new_state) {
+    case FO_STATE_TRIAL: kind = FO_EVENT_TRIAL; break;
+    case FO_STATE_DOWN: kind = FO_EVENT_DOWN; break;
+    case FO_STATE_UP:
+    default: kind = FO_EVENT_RECOVERED; break;
+    }
+    return tell_kind(endpoint, kind, old_state, reason, steps > 0 ? steps - 1 : 0);
+}
+
+static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
+{
+    uint32_t pending = fo__exchange_acq_rel(&endpoint->pending, 0);
+    size_t told = 0;
+
+    if ((pending & FO__PENDING_ADDED) != 0) {
+        endpoint->removed_told = false;
+        told += tell_membership(endpoint, FO_EVENT_ADDED);
+    }
+    if ((pending & FO__PENDING_UPDATED) != 0)
+        told += tell_membership(endpoint, FO_EVENT_UPDATED);
+    if (!endpoint->removed_told)
+        told += tell_state(endpoint);
+    if ((pending & FO__PENDING_REMOVED) != 0) {
+        endpoint->removed_told = true;
+        told += tell_membership(endpoint, FO_EVENT_REMOVED);
+    }
+    if ((pending & FO__PENDING_RELEASED) != 0) {
+        told += tell_membership(endpoint, FO_EVENT_RELEASED);
+        fo__group_detach(endpoint);
+        endpoint->batch_next = runtime->dead;
+        runtime->dead = endpoint;
+    }
+    return told;
+}
+
+/* ---- Collecting -------------------------------------------------------------------------- */
+
+static void add_to_batch(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
+{
+    if (endpoint->in_batch)
+        return;
+    endpoint->in_batch = true;
+    endpoint->batch_next = NULL;
+    *runtime->batch_last = endpoint;
+    runtime->batch_last = &endpoint->batch_next;
+}
+
+static void mend(struct fo_endpoint *endpoint)
+{
+    struct fo__snapshot *snapshot;
+    uint32_t slot;
+
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&endpoint->core->snapshot);
+    slot = fo__snapshot_slot(snapshot, endpoint->id);
+    if (slot != FO__NO_SLOT)
+        fo__snapshot_mend(snapshot, slot);
+    fo__rcu_read_unlock();
+}
+
+static void follow_host(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    struct fo_group *group = host->group;
+
+    fo__trial_follow(runtime, host, now_ns);
+    pthread_mutex_lock(&group->lock);
+    for (struct fo_endpoint *at = host->endpoints; at != NULL; at = at->host_next) {
+        mend(at); /* the reporting balancer has done its own; the others hear of it here */
+        add_to_batch(runtime, at);
+    }
+    pthread_mutex_unlock(&group->lock);
+}
+
+static void take_host(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    fo__node_taken(&host->node);
+    if (fo__group_retire_host(host)) {
+        fo__timer_cancel(&runtime->timers, &host->timer);
+        fo__group_free_host(host);
+    } else {
+        follow_host(runtime, host, now_ns);
+    }
+}
+
+static size_t close_balancer(struct fo_balancer *balancer)
+{
+    struct fo_event event = {.kind = FO_EVENT_CLOSED, .endpoint = ""};
+    size_t told = deliver(balancer, &event);
+
+    fo__members_fini(balancer);
+    return told;
+}
+
+static size_t take_queue(struct fo_runtime *runtime, uint64_t now_ns)
+{
+    struct fo__node *node = fo__queue_take(&runtime->queue);
+    size_t told = 0;
+
+    while (node != NULL) {
+        struct fo__node *next = node->next;
+
+        switch (node->kind) {
+        case FO__NODE_HOST:
+            take_host(runtime, fo__container_of(node, struct fo__host, node), now_ns);
+            break;
+        case FO__NODE_ENDPOINT:
+            fo__node_taken(node);
+            add_to_batch(runtime, fo__container_of(node, struct fo_endpoint, node));
+            break;
+        case FO__NODE_BALANCER:
+            told += close_balancer(fo__container_of(node, struct fo_balancer, node));
+            break;
+        }
+        node = next;
+    }
+    return told;
+}
+
+/* ---- Dispatching ------------------------------------------------------------------------- */
+
+static size_t tell_batch(struct fo_runtime *runtime)
+{
+    size_t told = 0;
+
+    while (runtime->batch != NULL) {
+        struct fo_endpoint *endpoint = runtime->batch;
+
+        runtime->batch = endpoint->batch_next;
+        if (runtime->batch == NULL)
+            runtime->batch_last = &runtime->batch;
+        endpoint->in_batch = false;
+        told += tell(runtime, endpoint);
+    }
+    return told;
+}
+
+static void bury(struct fo_runtime *runtime)
+{
+    if (runtime->dead == NULL)
+        return;
+    fo__rcu_synchronize(); /* the finisher that released it may still be in its read section */
+    while (runtime->dead != NULL) {
+        struct fo_endpoint *endpoint = runtime->dead;
+
+        runtime->dead = endpoint->batch_next;
+        fo__members_free(endpoint);
+    }
+}
+
+static void run_timers(struct fo_runtime *runtime, uint64_t now_ns)
+{
+    struct fo__timer *timer;
+
+    while ((timer = fo__timers_take_due(&runtime->timers, now_ns)) != NULL)
+        fo__trial_due(runtime, fo__container_of(timer, struct fo__host, timer), now_ns);
+}
+
+size_t fo__events_dispatch(struct fo_runtime *runtime)
+{
+    size_t told = 0;
+
+    fo__queue_clear_wake(&runtime->queue);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t now_ns = fo__clock_now_ns(&runtime->clock);
+
+        run_timers(runtime, now_ns);
+        told += take_queue(runtime, now_ns);
+        told += tell_batch(runtime);
+        bury(runtime);
+        if (fo__queue_is_empty(&runtime->queue))
+            break;
+    }
+    fo__store_release(&runtime->next_due_ns, fo__timers_next_ns(&runtime->timers));
+    if (!fo__queue_is_empty(&runtime->queue))
+        fo__queue_wake(&runtime->queue);
+    return told;
+}
+
+/* ---- Subscribing ------------------------------------------------------------------------- */
+
+fo_status fo_subscribe(struct fo_balancer *balancer, unsigned events, fo_event_fn listener,
+                       void *arg, struct fo_subscription **subscription)
+{
+    struct fo_subscription *made;
+    bool closing;
+
+    if (balancer == NULL || listener == NULL || events == 0 ||
+        (events & ~(unsigned)FO_EVENT_ALL) != 0)
+        return FO_EINVAL;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    closing = balancer->closing;
+    pthread_mutex_unlock(&balancer->update_lock);
+    made = closing ? NULL : fo__listeners_add(&balancer->listeners, events, listener, arg);
+    fo__cold_end();
+    if (made == NULL)
+        return closing ? FO_CLOSED : FO_NOMEM;
+    if (subscription != NULL)
+        *subscription = made;
+    return FO_OK;
+}
+
+void fo_unsubscribe(struct fo_balancer *balancer, struct fo_subscription *subscription)
+{
+    if (balancer != NULL && subscription != NULL)
+        fo__listeners_remove(&balancer->listeners, subscription);
+}

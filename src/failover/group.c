@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "group.h"
+
+#include "abi.h"
+#include "cold.h"
+#include "rng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKOFF_MS 1000u
+#define BACKOFF_MAX_MS 30000u
+#define TIMEOUT_MS 5000u
+
+static struct fo_trial_config with_defaults(const struct fo_trial_config *given)
+{
+    struct fo_trial_config trial = *given;
+
+    if (trial.backoff_ms == 0)
+        trial.backoff_ms = BACKOFF_MS;
+    if (trial.backoff_max_ms == 0)
+        trial.backoff_max_ms = trial.backoff_ms > BACKOFF_MAX_MS ? trial.backoff_ms : BACKOFF_MAX_MS;
+    if (trial.timeout_ms == 0)
+        trial.timeout_ms = TIMEOUT_MS;
+    return trial;
+}
+
+bool fo__trial_config_is_valid(const struct fo_trial_config *trial)
+{
+    struct fo_trial_config full = with_defaults(trial);
+    return full.backoff_max_ms >= full.backoff_ms;
+}
+
+fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_config *trial,
+                         uint64_t seed, bool shared, struct fo_group **group)
+{
+    struct fo_group *made = calloc(1, sizeof(*made));
+    fo_status status;
+
+    if (made == NULL)
+        return FO_NOMEM;
+    if (!fo__names_init(&made->hosts)) {
+        free(made);
+        return FO_NOMEM;
+    }
+    status = fo__runtime_acquire(runtime, &made->runtime);
+    if (status != FO_OK) {
+        fo__names_fini(&made->hosts);
+        free(made);
+        return status;
+    }
+    made->trial = with_defaults(trial);
+    made->shared = shared;
+    made->references = 1;
+    atomic_init(&made->rng, seed);
+    pthread_mutex_init(&made->lock, NULL);
+    *group = made;
+    return FO_OK;
+}
+
+void fo__group_ref(struct fo_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    group->references++;
+    pthread_mutex_unlock(&group->lock);
+}
+
+void fo__group_unref(struct fo_group *group)
+{
+    bool last;
+
+    pthread_mutex_lock(&group->lock);
+    last = --group->references == 0;
+    pthread_mutex_unlock(&group->lock);
+    if (!last)
+        return;
+    fo__names_fini(&group->hosts);
+    pthread_mutex_destroy(&group->lock);
+    fo__runtime_release(group->runtime);
+    free(group);
+}
+
+/* ---- Hosts ------------------------------------------------------------------------------- */
+
+/** Caller holds the group lock. */
+static struct fo__host *make_host(struct fo_group *group, const char *name, uint64_t word)
+{
+    struct fo__host *host = aligned_alloc(
+        FO__CACHE_LINE, (sizeof(*host) + FO__CACHE_LINE - 1) / FO__CACHE_LINE * FO__CACHE_LINE);
+
+    if (host == NULL)
+        return NULL;
+    memset(host, 0, sizeof(*host));
+    host->name = fo__names_reserve(&group->hosts, name);
+    if (host->name == NULL) {
+        free(host);
+        return NULL;
+    }
+    atomic_init(&host->word, word);
+    host->group = group;
+    host->queue = fo__runtime_queue(group->runtime);
+    fo__node_init(&host->node, FO__NODE_HOST);
+    fo__names_set(&group->hosts, host->name, host);
+    group->references++;
+    return host;
+}
+
+struct fo__host *fo__group_acquire_host(struct fo_group *group, const char *name, uint64_t word)
+{
+    struct fo__host *host;
+
+    pthread_mutex_lock(&group->lock);
+    host = fo__names_get(&group->hosts, name);
+    if (host == NULL)
+        host = make_host(group, name, word);
+    if (host != NULL)
+        host->references++;
+    pthread_mutex_unlock(&group->lock);
+    return host;
+}
+
+void fo__group_release_host(struct fo__host *host)
+{
+    struct fo_group *group = host->group;
+
+    pthread_mutex_lock(&group->lock);
+    if (--host->references == 0)
+        fo__queue_push(host->queue, &host->node);
+    pthread_mutex_unlock(&group->lock);
+}
+
+bool fo__group_retire_host(struct fo__host *host)
+{
+    struct fo_group *group = host->group;
+    bool unused;
+
+    pthread_mutex_lock(&group->lock);
+    unused = host->references == 0;
+    if (unused) {
+        fo__names_remove(&group->hosts, host->name);
+        fo__names_reap(&group->hosts); /* read under the lock only: no grace period */
+    }
+    pthread_mutex_unlock(&group->lock);
+    return unused;
+}
+
+void fo__group_free_host(struct fo__host *host)
+{
+    struct fo_group *group = host->group;
+
+    free(host);
+    fo__group_unref(group);
+}
+
+void fo__group_attach(struct fo_endpoint *endpoint)
+{
+    struct fo__host *host = endpoint->host;
+
+    pthread_mutex_lock(&host->group->lock);
+    endpoint->host_previous = NULL;
+    endpoint->host_next = host->endpoints;
+    if (host->endpoints != NULL)
+        host->endpoints->host_previous = endpoint;
+    host->endpoints = endpoint;
+    pthread_mutex_unlock(&host->group->lock);
+}
+
+void fo__group_detach(struct fo_endpoint *endpoint)
+{
+    struct fo__host *host = endpoint->host;
+
+    pthread_mutex_lock(&host->group->lock);
+    if (endpoint->host_previous != NULL)
+        endpoint->host_previous->host_next = endpoint->host_next;
+    else
+        host->endpoints = endpoint->host_next;
+    if (endpoint->host_next != NULL)
+        endpoint->host_next->host_previous = endpoint->host_previous;
+    pthread_mutex_unlock(&host->group->lock);
+}
+
+/* ---- Public ------------------------------------------------------------------------------ */
+
+fo_status fo_group_create(const struct fo_group_config *config, struct fo_group **group)
+{
+    struct fo_group_config ours = fo_group_config_init();
+    fo_status status;
+
+    if (group == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)) ||
+        !fo__trial_config_is_valid(&ours.trial))
+        return FO_EINVAL;
+    fo__cold_begin();
+    status = fo__group_make(ours.runtime, &ours.trial, fo__rng_system_seed(), true, group);
+    fo__cold_end();
+    return status;
+}
+
+void fo_group_destroy(struct fo_group *group)
+{
+    if (group == NULL)
+        return;
+    fo__cold_begin();
+    fo__group_unref(group);
+    fo__cold_end();
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Group: owns the hosts and knows which endpoints are on each.
+ *
+ * Hosts are found, made and counted under the group lock. They are freed by the dispatcher only,
+ * when it meets a queued host without references: whoever drops the last reference queues it.
+ */
+#ifndef FO_GROUP_H
+#define FO_GROUP_H
+
+#include "endpoint.h"
+#include "names.h"
+#include "runtime.h"
+
+#include <failover/group.h>
+#include <pthread.h>
+
+struct fo_group {
+    /* Read-only. */
+    struct fo_runtime *runtime;
+    struct fo_trial_config trial; /* defaults filled in */
+    bool shared;                  /* made by fo_group_create() */
+
+    _Atomic uint64_t changes; /* of host words, counted when shared */
+    _Atomic uint64_t rng;     /* jitter; the dispatcher's */
+
+    pthread_mutex_t lock;
+    struct fo__names hosts; /* under the lock */
+    uint32_t references;    /* the creator, balancers and hosts; under the lock */
+};
+
+/** Whether the numbers are in range. */
+bool fo__trial_config_is_valid(const struct fo_trial_config *trial);
+
+/** A group with one reference. */
+fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_config *trial,
+                         uint64_t seed, bool shared, struct fo_group **group);
+
+void fo__group_ref(struct fo_group *group);
+void fo__group_unref(struct fo_group *group);
+
+/** The host of that name with one more reference, made with `word` if it is new. NULL: no memory. */
+struct fo__host *fo__group_acquire_host(struct fo_group *group, const char *name, uint64_t word);
+
+/** Drops a reference. The dispatcher frees the host, later. */
+void fo__group_release_host(struct fo__host *host);
+
+/** Dispatcher: takes a host without references out of the group. False: it has some. */
+bool fo__group_retire_host(struct fo__host *host);
+
+/** Dispatcher: frees a retired host, whose timer is cancelled. */
+void fo__group_free_host(struct fo__host *host);
+
+/** Enters an endpoint in its host's list, and takes it out. */
+void fo__group_attach(struct fo_endpoint *endpoint);
+void fo__group_detach(struct fo_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Host: what is learned about a name, shared by all endpoints of that name in a health group.
+ *
+ * The host word holds everything that decides a pick, so that one load decides and one CAS changes:
+ *
+ *     63            40 39      32 31                             0
+ *     ├─── epoch ──────┼─ flags ──┼─ health, in units of 2^-31 ───┤
+ *
+ * Health is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still
+ * computes with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
+ *
+ * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
+ * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
+ * server, nor its timeout kill it again after it has recovered. It wraps after 2^24 transitions.
+ *
+ *     UP ──(down reported, or no health left)──► DOWN ──(back-off over)──► DOWN|DUE
+ *      ▲                                          ▲  ▲                        │ a pick takes it
+ *      │                                          │  └──(trial failed)── DOWN|TRIAL
+ *      └───────(a success of this epoch)──────────┴──────────────────────────┘
+ */
+#ifndef FO_HOST_H
+#define FO_HOST_H
+
+#include "atomic.h"
+#include "names.h"
+#include "queue.h"
+#include "timer.h"
+
+#include <failover/endpoint.h>
+#include <stddef.h>
+
+#define FO__HEALTH_ONE (UINT64_C(1) << 31)
+#define FO__HEALTH_MASK UINT64_C(0xffffffff)
+#define FO__FLAG_DOWN (UINT64_C(1) << 32)
+#define FO__FLAG_DUE (UINT64_C(1) << 33)   /* a trial is offered */
+#define FO__FLAG_TRIAL (UINT64_C(1) << 34) /* a trial is out */
+#define FO__FLAGS_MASK (UINT64_C(0xff) << 32)
+#define FO__EPOCH_SHIFT 40
+#define FO__EPOCH_MASK UINT32_C(0xffffff)
+/* Everything but the epoch; a host that may be picked without a second thought shows exactly 1.0. */
+#define FO__STATE_MASK (FO__HEALTH_MASK | FO__FLAGS_MASK)
+
+static inline uint32_t fo__word_health(uint64_t word)
+{
+    return (uint32_t)(word & FO__HEALTH_MASK);
+}
+
+static inline uint32_t fo__word_epoch(uint64_t word)
+{
+    return (uint32_t)(word >> FO__EPOCH_SHIFT);
+}
+
+/** The word of the next epoch, with that health and those flags. */
+static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint64_t flags)
+{
+    uint64_t epoch = (word >> FO__EPOCH_SHIFT) + 1; /* the carry falls off at 2^24 */
+    return epoch << FO__EPOCH_SHIFT | flags | health;
+}
+
+/** What the public calls that. */
+static inline fo_state fo__word_state(uint64_t word)
+{
+    if ((word & FO__FLAG_DOWN) == 0)
+        return FO_STATE_UP;
+    return (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) != 0 ? FO_STATE_TRIAL : FO_STATE_DOWN;
+}
+
+struct fo_group;
+struct fo_endpoint;
+
+/* Where the dispatcher is with a host that is down (trial.c). */
+enum fo__trial_phase { FO__TRIAL_NONE, FO__TRIAL_WAITING, FO__TRIAL_OFFERED };
+
+struct fo__host {
+    /* Read by every pick, written when something changed: alone on its line. */
+    _Atomic uint64_t word;
+    char line_of_its_own[FO__CACHE_LINE - sizeof(uint64_t)];
+
+    /* Read-only. */
+    struct fo_group *group;
+    struct fo__queue *queue;
+    struct fo__name *name;
+
+    /* Written by finishers. */
+    _Atomic uint32_t streak; /* successes in a row at the minimum */
+    _Atomic uint32_t reason; /* fo_reason of the last transition */
+    struct fo__node node;
+
+    /* Under the group lock. */
+    struct fo_endpoint *endpoints;
+    uint32_t references; /* endpoints, also those that wait to be freed */
+
+    /* The dispatcher's. */
+    struct fo__timer timer;
+    enum fo__trial_phase phase;
+    uint32_t phase_epoch; /* of the word that the phase belongs to */
+    uint32_t trials_failed;
+    bool trial_was_out; /* at the timer's last look */
+};
+
+_Static_assert(offsetof(struct fo__host, group) == FO__CACHE_LINE, "the word has its own line");
+
+#endif

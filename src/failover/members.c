@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "members.h"
+
+#include "rcu.h"
+
+#include <stdlib.h>
+
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fo_balancer *all;
+
+/* ---- Indices ----------------------------------------------------------------------------- */
+
+/** Room for giving every index back, so that freeing an endpoint cannot fail. */
+static bool make_room_for_indices(struct fo_balancer *balancer, uint32_t count)
+{
+    uint32_t capacity = balancer->free_capacity;
+    uint32_t *larger;
+
+    if (count <= capacity)
+        return true;
+    capacity = capacity == 0 ? 16 : capacity * 2;
+    if (capacity < count)
+        capacity = count;
+    larger = realloc(balancer->free_index, capacity * sizeof(*larger));
+    if (larger == NULL)
+        return false;
+    balancer->free_index = larger;
+    balancer->free_capacity = capacity;
+    return true;
+}
+
+static bool take_index(struct fo_balancer *balancer, uint32_t *index)
+{
+    if (balancer->free_count > 0) {
+        *index = balancer->free_index[--balancer->free_count];
+        return true;
+    }
+    if (balancer->index_end > FO_ENDPOINTS_MAX ||
+        !make_room_for_indices(balancer, balancer->index_end + 1) ||
+        !fo__row_set_grow(&balancer->core.rows, balancer->index_end + 1))
+        return false;
+    *index = balancer->index_end++;
+    return true;
+}
+
+static void give_index_back(struct fo_balancer *balancer, uint32_t index)
+{
+    balancer->free_index[balancer->free_count++] = index;
+}
+
+/* ---- Endpoints --------------------------------------------------------------------------- */
+
+struct fo_endpoint *fo__members_make(struct fo_balancer *balancer, struct fo__host *host,
+                                     void *data)
+{
+    struct fo_endpoint *endpoint;
+    uint32_t index;
+    uint64_t id;
+
+    if (!take_index(balancer, &index))
+        return NULL;
+    id = ++balancer->last_serial << FO__ID_INDEX_BITS | index;
+    endpoint = fo__endpoint_create(&balancer->core, host, id, data);
+    if (endpoint == NULL) {
+        give_index_back(balancer, index);
+        return NULL;
+    }
+    /* The index may have been another endpoint's: nobody counts there now, its counts stay. */
+    endpoint->base = fo__row_set_sum(&balancer->core.rows, endpoint->cell);
+    return endpoint;
+}
+
+void fo__members_unmake(struct fo_balancer *balancer, struct fo_endpoint *endpoint)
+{
+    give_index_back(balancer, endpoint->index);
+    fo__endpoint_destroy(endpoint);
+}
+
+void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint)
+{
+    for (struct fo_endpoint **at = &balancer->leaving; *at != NULL; at = &(*at)->leaving_next) {
+        if (*at == endpoint) {
+            *at = endpoint->leaving_next;
+            break;
+        }
+    }
+    fo__sub_acq_rel(&balancer->core.leaving, 1);
+}
+
+void fo__members_free(struct fo_endpoint *endpoint)
+{
+    struct fo_balancer *balancer = fo__balancer_of(endpoint->core);
+
+    pthread_mutex_lock(&balancer->update_lock);
+    fo__members_end_leaving(balancer, endpoint);
+    give_index_back(balancer, endpoint->index);
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__group_release_host(endpoint->host);
+    fo__endpoint_destroy(endpoint);
+    fo__members_drop(balancer);
+}
+
+void fo__members_tell(struct fo_endpoint *endpoint, uint32_t pending)
+{
+    fo__or_acq_rel(&endpoint->pending, pending);
+    fo__queue_push(endpoint->host->queue, &endpoint->node);
+}
+
+/* ---- Balancers --------------------------------------------------------------------------- */
+
+void fo__members_drop(struct fo_balancer *balancer)
+{
+    /* In a read section, as every push: the runtime's queue outlives it (runtime.c). */
+    fo__rcu_read_lock();
+    if (fo__sub_acq_rel(&balancer->alive, 1) == 1)
+        fo__queue_push(fo__runtime_queue(balancer->group->runtime), &balancer->node);
+    fo__rcu_read_unlock();
+}
+
+void fo__members_fini(struct fo_balancer *balancer)
+{
+    pthread_mutex_lock(&all_lock);
+    if (balancer->all_previous != NULL)
+        balancer->all_previous->all_next = balancer->all_next;
+    else if (all == balancer)
+        all = balancer->all_next;
+    if (balancer->all_next != NULL)
+        balancer->all_next->all_previous = balancer->all_previous;
+    pthread_mutex_unlock(&all_lock);
+
+    if (balancer->checks_leases)
+        fo__lease_check_detach(&balancer->check);
+    fo__row_set_fini(&balancer->core.rows);
+    fo__listeners_fini(&balancer->listeners);
+    fo__names_fini(&balancer->names);
+    fo__snapshot_destroy(fo__load_relaxed(&balancer->core.snapshot));
+    if (balancer->closed_snapshot != fo__load_relaxed(&balancer->core.snapshot))
+        fo__snapshot_destroy(balancer->closed_snapshot);
+    free(fo__load_relaxed(&balancer->core.settings));
+    free(balancer->free_index);
+    free(balancer->members);
+    free(balancer->name);
+    pthread_mutex_destroy(&balancer->update_lock);
+    fo__group_unref(balancer->group);
+    free(balancer);
+}
+
+void fo__members_register(struct fo_balancer *balancer)
+{
+    pthread_mutex_lock(&all_lock);
+    balancer->all_previous = NULL;
+    balancer->all_next = all;
+    if (all != NULL)
+        all->all_previous = balancer;
+    all = balancer;
+    pthread_mutex_unlock(&all_lock);
+}
+
+void fo__members_for_each(void (*visit)(struct fo_balancer *balancer))
+{
+    pthread_mutex_lock(&all_lock);
+    for (struct fo_balancer *at = all; at != NULL; at = at->all_next)
+        visit(at);
+    pthread_mutex_unlock(&all_lock);
+}

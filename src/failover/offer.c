@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "offer.h"
+
+#include "lease.h"
+
+bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint)
+{
+    for (uint32_t i = 0; i < FO__OFFERS; i++)
+        if (fo__load_relaxed(&core->offer[i]) == endpoint)
+            return true;
+    for (uint32_t i = 0; i < FO__OFFERS; i++) {
+        struct fo_endpoint *nobody = NULL;
+
+        if (fo__cas_acq_rel(&core->offer[i], &nobody, endpoint)) {
+            fo__or_acq_rel(&core->attention, 1u << i);
+            return true;
+        }
+    }
+    return false;
+}
+
+void fo__offer_withdraw(struct fo__core *core, struct fo_endpoint *endpoint)
+{
+    for (uint32_t i = 0; i < FO__OFFERS; i++) {
+        struct fo_endpoint *offered = endpoint;
+        fo__cas_acq_rel(&core->offer[i], &offered, NULL);
+    }
+}
+
+static void clear_bit(struct fo__core *core, uint32_t i)
+{
+    fo__and_acq_rel(&core->attention, ~(1u << i));
+    if (fo__load_acquire(&core->offer[i]) != NULL)
+        fo__or_acq_rel(&core->attention, 1u << i);
+}
+
+/** The slot of the endpoint on offer, if the limits allow it. */
+static uint32_t offered_slot(struct fo__core *core, struct fo__snapshot *snapshot, uint32_t i,
+                             const struct fo__limits *limits)
+{
+    /* Acquire: pairs with the CAS in fo__offer_put(). The endpoint lives until this section ends. */
+    struct fo_endpoint *endpoint = fo__load_acquire(&core->offer[i]);
+    uint32_t slot;
+
+    if (endpoint == NULL) {
+        clear_bit(core, i);
+        return FO__NO_SLOT;
+    }
+    slot = fo__snapshot_slot(snapshot, endpoint->id);
+    if (slot == FO__NO_SLOT || snapshot->units[slot] == 0 ||
+        !fo__limits_allow(limits, snapshot, slot))
+        return FO__NO_SLOT;
+    return slot;
+}
+
+static bool claim(struct fo__core *core, uint32_t i, struct fo_endpoint *endpoint)
+{
+    if (!fo__cas_acq_rel(&core->offer[i], &endpoint, NULL))
+        return false;
+    clear_bit(core, i);
+    return true;
+}
+
+bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
+                    const struct fo__limits *limits, struct fo_lease *lease)
+{
+    uint32_t bits = fo__load_acquire(&core->attention) & FO__ATTENTION_OFFERS;
+
+    for (uint32_t i = 0; i < FO__OFFERS; i++) {
+        const struct fo__slot *slot;
+        uint32_t at;
+        uint64_t word;
+
+        if ((bits & 1u << i) == 0)
+            continue;
+        at = offered_slot(core, snapshot, i, limits);
+        if (at == FO__NO_SLOT || !claim(core, i, snapshot->slot[at].endpoint))
+            continue;
+        slot = &snapshot->slot[at];
+        word = fo__load_acquire(&slot->endpoint->host->word);
+        if ((word & FO__FLAG_DUE) != 0 &&
+            fo__cas_acq_rel(&slot->endpoint->host->word, &word,
+                            (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
+            fo__lease_start(lease, core, row, slot, word, FO__LEASE_IS_TRIAL);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ *     word ──► judge(): next word, pure ──► CAS ──► mend own tree, queue host if its state changed
+ *      ▲                                     │
+ *      └─────────── somebody was faster ─────┘
+ *
+ * No outcome is lost: whoever loses the CAS judges the new word again. What an outcome may do:
+ *
+ *     outcome        host up                          host down (lease of this epoch)
+ *     success        weight function                  recovers, epoch + 1
+ *     degraded       mild step, never to down         as success: it answered
+ *     failure        weight function; at 0 down,      a trial has failed
+ *                    epoch + 1
+ *     overloaded     mild step, never to down         a trial has failed
+ *     down           down, epoch + 1                  a trial has failed
+ *     neutral,       nothing                          a trial is given back: the next request
+ *     cancelled                                       tries
+ */
+#include "outcome.h"
+
+#include "rcu.h"
+#include "weight.h"
+
+#include <failover/events.h>
+#include <math.h>
+
+/** All that judging needs, copied out of the read section. */
+struct rules {
+    struct fo_weight_function weight;
+    struct fo_weight_input input; /* live_weight is set for each try */
+};
+
+static struct rules rules_of(struct fo__core *core, struct fo_endpoint *endpoint)
+{
+    const struct fo__endpoint_settings *settings;
+    struct rules rules;
+
+    fo__rcu_read_lock();
+    rules.weight = fo__load_acquire(&core->settings)->weight;
+    settings = fo__load_acquire(&endpoint->settings);
+    rules.input.max_weight = settings->max_weight > 0 ? settings->max_weight : 1;
+    rules.input.min_weight = settings->max_weight > 0 ? settings->min_weight : 0;
+    fo__rcu_read_unlock();
+    rules.input.endpoint = endpoint;
+    return rules;
+}
+
+static void set_live_weight(struct rules *rules, uint64_t word)
+{
+    struct fo_weight_input *input = &rules->input;
+    double live = fo__word_health(word) * (input->max_weight / (double)FO__HEALTH_ONE);
+
+    input->live_weight = live > input->min_weight ? live : input->min_weight;
+}
+
+static uint64_t health_of(const struct rules *rules, double live_weight)
+{
+    return (uint64_t)llround(live_weight / rules->input.max_weight * (double)FO__HEALTH_ONE);
+}
+
+static uint64_t with_health(uint64_t word, uint64_t health)
+{
+    return (word & ~FO__HEALTH_MASK) | health;
+}
+
+/* ---- Judging a host that is up ------------------------------------------------------------ */
+
+static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome, bool streak_is_long)
+{
+    uint64_t health;
+
+    set_live_weight(rules, word);
+    switch (outcome) {
+    case FO_OUTCOME_SUCCESS:
+        if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
+            return word;
+        return with_health(word,
+                           health_of(rules, fo__weight_after_success(&rules->weight, &rules->input)));
+    case FO_OUTCOME_DEGRADED:
+    case FO_OUTCOME_OVERLOADED:
+        health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
+        return health > 0 ? with_health(word, health) : word;
+    case FO_OUTCOME_FAILURE:
+        health = health_of(rules, fo__weight_after_failure(&rules->weight, &rules->input));
+        return health > 0 ? with_health(word, health)
+                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+    case FO_OUTCOME_DOWN: return fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+    case FO_OUTCOME_NEUTRAL:
+    case FO_OUTCOME_CANCELLED: break;
+    }
+    return word;
+}
+
+/* ---- Judging a host that is down ---------------------------------------------------------- */
+
+static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__evidence *evidence,
+                           bool streak_is_long)
+{
+    const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
+    uint64_t health;
+
+    switch (evidence->outcome) {
+    case FO_OUTCOME_SUCCESS:
+    case FO_OUTCOME_DEGRADED:
+        if (!evidence->has_lease)
+            return word;
+        if (!streak_is_long)
+            return (word & ~trial_bits) | FO__FLAG_DUE;
+        set_live_weight(rules, word);
+        rules->input.live_weight = rules->input.min_weight;
+        health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
+        return health > 0 ? fo__word_next_epoch(word, health, 0) : word;
+    case FO_OUTCOME_FAILURE:
+    case FO_OUTCOME_OVERLOADED:
+    case FO_OUTCOME_DOWN: return (word & FO__FLAG_TRIAL) != 0 ? word & ~trial_bits : word;
+    case FO_OUTCOME_NEUTRAL:
+    case FO_OUTCOME_CANCELLED: break;
+    }
+    return evidence->is_trial && (word & FO__FLAG_TRIAL) != 0
+               ? (word & ~trial_bits) | FO__FLAG_DUE
+               : word;
+}
+
+/* ---- Counting successes at the minimum ---------------------------------------------------- */
+
+/** Whether enough successes came in a row for a host at its minimum to rise. */
+static bool extend_streak(struct rules *rules, struct fo__host *host, fo_outcome outcome)
+{
+    if (rules->weight.recover_threshold <= 1)
+        return true;
+    if (outcome != FO_OUTCOME_SUCCESS && outcome != FO_OUTCOME_DEGRADED) {
+        if (outcome != FO_OUTCOME_NEUTRAL && outcome != FO_OUTCOME_CANCELLED)
+            fo__store_relaxed(&host->streak, 0);
+        return false;
+    }
+    return fo__add_relaxed(&host->streak, 1) + 1 >= rules->weight.recover_threshold;
+}
+
+/* ---- Applying ---------------------------------------------------------------------------- */
+
+static fo_reason reason_of(uint64_t before, uint64_t after, fo_outcome outcome)
+{
+    if ((after & FO__FLAG_DOWN) == 0)
+        return FO_REASON_TRIAL_SUCCESS;
+    if ((before & FO__FLAG_DOWN) == 0)
+        return outcome == FO_OUTCOME_DOWN ? FO_REASON_OUTCOME_DOWN : FO_REASON_NO_HEALTH;
+    return (after & FO__FLAG_DUE) != 0 ? FO_REASON_BACKOFF_OVER : FO_REASON_TRIAL_FAILED;
+}
+
+/** One CAS and what must follow it in the same read section. */
+static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                        uint64_t after, fo_outcome outcome)
+{
+    struct fo__host *host = endpoint->host;
+    struct fo__snapshot *snapshot;
+    uint32_t slot;
+
+    fo__rcu_read_lock();
+    if (!fo__cas_acq_rel(&host->word, &before, after)) {
+        fo__rcu_read_unlock();
+        return false;
+    }
+    snapshot = fo__load_acquire(&core->snapshot);
+    slot = fo__snapshot_slot(snapshot, endpoint->id);
+    if (slot != FO__NO_SLOT && fo__word_health(before) != fo__word_health(after))
+        fo__snapshot_mend(snapshot, slot);
+    if (core->group_changes != NULL)
+        fo__add_release(core->group_changes, 1);
+    if (((before ^ after) & ~FO__HEALTH_MASK) != 0) {
+        fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
+        if ((after & FO__FLAG_DOWN) == 0)
+            fo__store_relaxed(&host->streak, 0);
+        fo__queue_push(host->queue, &host->node);
+    }
+    fo__rcu_read_unlock();
+    return true;
+}
+
+void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
+                       const struct fo__evidence *evidence)
+{
+    struct rules rules = rules_of(core, endpoint);
+    struct fo__host *host = endpoint->host;
+    uint64_t before = fo__load_acquire(&host->word);
+    bool at_minimum;
+    bool streak_is_long;
+    uint64_t after;
+
+    if (fo__word_epoch(before) != evidence->epoch)
+        return;
+    set_live_weight(&rules, before);
+    at_minimum = rules.input.live_weight <= rules.input.min_weight;
+    streak_is_long = !at_minimum || extend_streak(&rules, host, evidence->outcome);
+    do {
+        before = fo__load_acquire(&host->word);
+        if (fo__word_epoch(before) != evidence->epoch)
+            return; /* it happened before the host's last transition: it tells nothing */
+        after = (before & FO__FLAG_DOWN) != 0
+                    ? judge_down(&rules, before, evidence, streak_is_long)
+                    : judge_up(&rules, before, evidence->outcome, streak_is_long);
+    } while (after != before && !change_word(core, endpoint, before, after, evidence->outcome));
+}

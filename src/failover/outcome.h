@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Outcome: what a finished request does to its host's word.
+ */
+#ifndef FO_OUTCOME_H
+#define FO_OUTCOME_H
+
+#include "core.h"
+
+#include <failover/base.h>
+
+/** What is known about the request. */
+struct fo__evidence {
+    fo_outcome outcome;
+    uint32_t epoch;   /* of the host word when the request was picked */
+    bool is_trial;    /* its lease is the host's trial */
+    bool has_lease;   /* false: reported by name, cannot lift a host out of down */
+};
+
+static inline bool fo__outcome_is_valid(fo_outcome outcome)
+{
+    return (unsigned)outcome - 1 < (unsigned)FO_OUTCOME_CANCELLED;
+}
+
+/** Whether it counts in fo_endpoint_info.failed. */
+static inline bool fo__outcome_is_failed(fo_outcome outcome)
+{
+    return outcome == FO_OUTCOME_FAILURE || outcome == FO_OUTCOME_DOWN;
+}
+
+/**
+ * Applies an outcome: one CAS on the host word, the contribution in this balancer's sums mended, and
+ * the host queued for the dispatcher when its state changed.
+ *
+ * The caller holds the endpoint (an open lease) and is in no read section: a weight function of the
+ * embedder's may run.
+ */
+void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
+                       const struct fo__evidence *evidence);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * THE HOT PATH.
+ *
+ * Budget of fo_pick() while everything is well: no lock, no locked instruction, no allocation, no
+ * system call, no clock, no random number; one read section; five cache lines that are read (thread
+ * table, core, snapshot, slot, host word) and two that only this thread writes (row, cell). About 80
+ * instructions; `./dev bench --check` holds a pick and its finish to 160 together.
+ *
+ *     row ─► snapshot ─► first sample ─► host word is exactly "up, health 1"? ─► count, fill lease
+ *                                             │ no
+ *                                             ▼
+ *     pick_slow():  trial on offer? ─► accept with probability health, redraw up to 8 times
+ *                   ─► sum tree ─► without the exclusions ─► FO_UNAVAILABLE
+ *
+ * First sample. The row's Weyl sequence x += 2^64/φ is a low-discrepancy sequence: after any k·N
+ * samples each of N equal columns was hit k times, give or take 4, where random numbers drift by √k.
+ * One multiplication turns x into a column (upper half of x·N) and a coin (lower half). Each thread
+ * begins at a random phase, so clients do not march in step; when x falls into the first 2^-16 of its
+ * range, a new phase is drawn, against resonance with a periodic caller.
+ *
+ * Further samples draw from the row's RNG: two consecutive Weyl values are one variable, and a refusal
+ * followed by the next Weyl value would be correlated with it.
+ *
+ * Accepting with probability health over an immutable table of max weights is exact (rejection
+ * sampling), needs no rebuild when health changes and costs nothing when it is 1. When little of the
+ * weight is up, redrawing is in vain and the sum tree answers in O(log N).
+ */
+#include "pick.h"
+
+#include "abi.h"
+#include "lease.h"
+#include "lease_check.h"
+#include "offer.h"
+#include "rcu.h"
+#include "rng.h"
+
+#define REDRAWS 8
+
+const struct fo__limits fo__no_limits;
+uint32_t fo__process_generation;
+
+static inline uint32_t sample_at(const struct fo__snapshot *snapshot, uint64_t x)
+{
+    fo__u128 scaled = (fo__u128)x * snapshot->n;
+    uint32_t column = (uint32_t)(scaled >> 64);
+    uint32_t coin = (uint32_t)((uint64_t)scaled >> 32);
+    const struct fo__alias_column *own = &snapshot->slot[column].column;
+
+    return coin < own->threshold ? column : own->alias;
+}
+
+static inline uint32_t first_sample(const struct fo__snapshot *snapshot, struct fo__row *row)
+{
+    uint64_t x = fo__load_relaxed(&row->weyl);
+    uint64_t next = x + FO__GOLDEN;
+
+    if (fo__unlikely(x >> 48 == 0))
+        next = fo__rng_next(&row->rng);
+    fo__store_relaxed(&row->weyl, next);
+    return sample_at(snapshot, x);
+}
+
+/** Whether a slot is taken, given its host word: always, never, or by a draw. */
+static inline bool accept(const struct fo__slot *slot, uint64_t word, struct fo__row *row)
+{
+    uint32_t fraction = fo__slot_fraction(slot, word);
+
+    if (fraction >= FO__HEALTH_ONE)
+        return true;
+    return fraction > 0 && (fo__rng_next(&row->rng) >> 33) < fraction;
+}
+
+/* The less of the weight is up, the sooner redrawing is given up: at 1 / 8 of it, eight draws find
+ * something in two of three cases only, and the tree would have been cheaper. */
+static uint32_t redraws_worth_it(const struct fo__snapshot *snapshot)
+{
+    uint64_t total = fo__sumtree_total(&snapshot->tree);
+
+    return total > snapshot->units_sum / 4 ? REDRAWS : total > snapshot->units_sum / 8 ? 2 : 0;
+}
+
+/** A slot by redrawing, then by the tree; FO__NO_SLOT when all that is allowed is worth nothing. */
+static uint32_t draw(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
+                     uint32_t first, const struct fo__limits *limits)
+{
+    uint32_t slot = first;
+    uint32_t redraws = REDRAWS + 1; /* not yet known: the first refusal decides */
+
+    for (uint32_t tries = 0; tries <= redraws; tries++) {
+        uint64_t word = fo__load_acquire(&snapshot->slot[slot].host->word);
+
+        if (fo__limits_allow(limits, snapshot, slot) && accept(&snapshot->slot[slot], word, row))
+            return slot;
+        if (redraws > REDRAWS)
+            redraws = redraws_worth_it(snapshot);
+        slot = sample_at(snapshot, fo__rng_next(&row->rng));
+    }
+    return fo__draw_from_tree(core, snapshot, row, limits);
+}
+
+/** Ends the read section of a pick that did not take the short way. */
+static fo_status leave(struct fo__core *core, struct fo_lease *lease, fo_status status)
+{
+    uint32_t attention = fo__load_relaxed(&core->attention);
+
+    fo__rcu_read_unlock();
+    if (fo__unlikely(status == FO_OK && (attention & FO__ATTENTION_CHECK) != 0))
+        fo__lease_check_open(lease);
+    return status;
+}
+
+static fo_status start(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
+                       uint32_t slot, struct fo_lease *lease)
+{
+    uint64_t word = fo__load_acquire(&snapshot->slot[slot].host->word);
+
+    fo__lease_start(lease, core, row, &snapshot->slot[slot], word, 0);
+    return leave(core, lease, FO_OK);
+}
+
+/** In a read section, which it ends. */
+static __attribute__((noinline)) fo_status pick_slow(struct fo__core *core,
+                                                     struct fo__snapshot *snapshot,
+                                                     struct fo__row *row, uint32_t first,
+                                                     const struct fo__limits *limits, bool strict,
+                                                     struct fo_lease *lease)
+{
+    bool offered = (fo__load_relaxed(&core->attention) & FO__ATTENTION_OFFERS) != 0;
+    uint32_t slot;
+
+    if (fo__unlikely(snapshot->count == 0))
+        return leave(core, lease, snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE);
+    /* A retry has failed once already: it is nobody's trial unless there is no other way. */
+    if (offered && limits->without.count == 0 && fo__offer_take(core, snapshot, row, limits, lease))
+        return leave(core, lease, FO_OK);
+    slot = draw(core, snapshot, row, first, limits);
+    if (slot != FO__NO_SLOT)
+        return start(core, snapshot, row, slot, lease);
+    if (offered && limits->without.count > 0 && fo__offer_take(core, snapshot, row, limits, lease))
+        return leave(core, lease, FO_OK);
+    if (limits->without.count > 0 && !strict) {
+        struct fo__limits reuse = fo__no_limits;
+
+        reuse.require_tags = limits->require_tags;
+        slot = fo__draw_from_tree(core, snapshot, row, &reuse);
+        if (slot != FO__NO_SLOT)
+            return start(core, snapshot, row, slot, lease);
+    }
+    return leave(core, lease, FO_UNAVAILABLE);
+}
+
+fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
+{
+    struct fo__core *core = (struct fo__core *)(void *)balancer;
+    struct fo__row *row = fo__row_of(&core->rows);
+    struct fo__snapshot *snapshot;
+    const struct fo__slot *slot;
+    uint32_t first;
+    uint64_t word;
+
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
+    first = first_sample(snapshot, row);
+    slot = &snapshot->slot[first];
+    word = fo__load_acquire(&slot->host->word);
+    if (fo__unlikely((word & FO__STATE_MASK) != FO__HEALTH_ONE ||
+                     fo__load_relaxed(&core->attention) != 0))
+        return pick_slow(core, snapshot, row, first, &fo__no_limits, false, lease);
+    fo__lease_start(lease, core, row, slot, word, 0);
+    fo__rcu_read_unlock();
+    return FO_OK;
+}
+
+/* ---- Picks within limits ----------------------------------------------------------------- */
+
+/** Adds the slot of an id to the excluded, ascending; ids of no member are ignored. */
+static void exclude(struct fo__without *without, const struct fo__snapshot *snapshot, uint64_t id)
+{
+    uint32_t slot = fo__snapshot_slot(snapshot, id);
+    uint32_t at = without->count;
+
+    if (slot == FO__NO_SLOT)
+        return;
+    for (uint32_t i = 0; i < without->count; i++)
+        if (without->slot[i] == slot)
+            return;
+    without->slot[at] = slot;
+    without->count++;
+}
+
+static bool options_are_valid(const struct fo_pick_options *options)
+{
+    return options->exclude_count <= FO_EXCLUDE_MAX &&
+           (options->exclude_count == 0 || options->exclude != NULL);
+}
+
+static fo_status pick_limited(struct fo__core *core, const struct fo_pick_options *options,
+                              struct fo_lease *lease)
+{
+    struct fo__row *row = fo__row_of(&core->rows);
+    struct fo__snapshot *snapshot;
+    struct fo__limits limits;
+    uint32_t first;
+    uint64_t word;
+
+    limits.require_tags = options->require_tags;
+    limits.without.count = 0;
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&core->snapshot);
+    for (size_t i = 0; i < options->exclude_count; i++)
+        exclude(&limits.without, snapshot, options->exclude[i]);
+    first = first_sample(snapshot, row);
+    word = fo__load_acquire(&snapshot->slot[first].host->word);
+    if (fo__likely((word & FO__STATE_MASK) == FO__HEALTH_ONE &&
+                   fo__load_relaxed(&core->attention) == 0 &&
+                   fo__limits_allow(&limits, snapshot, first))) {
+        fo__lease_start(lease, core, row, &snapshot->slot[first], word, 0);
+        fo__rcu_read_unlock();
+        return FO_OK;
+    }
+    return pick_slow(core, snapshot, row, first, &limits, options->strict, lease);
+}
+
+fo_status fo_pick_with(struct fo_balancer *balancer, const struct fo_pick_options *options,
+                       struct fo_lease *lease)
+{
+    struct fo__core *core = (struct fo__core *)(void *)balancer;
+    struct fo_pick_options ours;
+
+    if (options == NULL)
+        return fo_pick(balancer, lease);
+    if (fo__unlikely(options->size != sizeof(*options))) {
+        ours = fo_pick_options_init();
+        if (!fo__abi_read(&ours, sizeof(ours), options))
+            return FO_EINVAL;
+        options = &ours;
+    }
+    if (fo__unlikely(!options_are_valid(options)))
+        return FO_EINVAL;
+    return pick_limited(core, options, lease);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a pick is limited to, translated from fo_pick_options into slots of one snapshot.
+ */
+#ifndef FO_PICK_H
+#define FO_PICK_H
+
+#include "core.h"
+
+#include <failover/balancer.h>
+
+struct fo__limits {
+    uint64_t require_tags;
+    struct fo__without without; /* excluded slots */
+};
+
+/** No limits at all. */
+extern const struct fo__limits fo__no_limits;
+
+/** Whether the limits leave a slot in. */
+static inline bool fo__limits_allow(const struct fo__limits *limits,
+                                    const struct fo__snapshot *snapshot, uint32_t slot)
+{
+    for (uint32_t i = 0; i < limits->without.count; i++)
+        if (limits->without.slot[i] == slot)
+            return false;
+    if (limits->require_tags == 0)
+        return true;
+    for (uint32_t i = 0; i < snapshot->range_count; i++)
+        if (slot < snapshot->ranges[i].end)
+            return (snapshot->ranges[i].tags & limits->require_tags) == limits->require_tags;
+    return false;
+}
+
+/** A slot that the limits allow, in proportion to its live weight, from the sum tree, or
+ * FO__NO_SLOT when they are all worth nothing. In a read section. */
+uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
+                            struct fo__row *row, const struct fo__limits *limits);
+
+#endif

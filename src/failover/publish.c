@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Replacing a snapshot: one store, one grace period, and what may only happen behind it.
+ *
+ *     publish ─► leavers: DRAINING ─► grace period ─► mend the new sums, settle leavers, free the old
+ *
+ * Ordering
+ *   (D) publication is a release store of core.snapshot, read acquire by every pick.
+ *   (E) `leaving` is raised before DRAINING is stored, both before the grace period: a finish that
+ *       starts behind it sees both and goes to release.c; one that started in front of it may count
+ *       in its row, and the sum taken behind the grace period has that count.
+ */
+#include "offer.h"
+#include "rcu.h"
+#include "update.h"
+
+static int64_t open_leases(struct fo_endpoint *endpoint)
+{
+    struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
+    return (int64_t)(counts.started - counts.finished);
+}
+
+void fo__update_settle(struct fo_endpoint *endpoint)
+{
+    if (fo__release_settle(&endpoint->release, open_leases(endpoint)))
+        fo__members_tell(endpoint, FO__PENDING_RELEASED);
+}
+
+void fo__update_fold_revived(struct fo_endpoint *endpoint)
+{
+    fo__add_release(&endpoint->shared.finished,
+                    (uint64_t)fo__release_revived(&endpoint->release));
+}
+
+/** After the grace period: REMOVED is told before RELEASED can be. */
+static void settle_leaver(struct fo_endpoint *endpoint)
+{
+    fo__offer_withdraw(endpoint->core, endpoint);
+    fo__members_tell(endpoint, FO__PENDING_REMOVED);
+    fo__update_settle(endpoint);
+}
+
+/** Slots without weight take no trial. */
+static void withdraw_worthless(struct fo__snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        if (snapshot->units[i] == 0)
+            fo__offer_withdraw(snapshot->slot[i].endpoint->core, snapshot->slot[i].endpoint);
+}
+
+void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
+                        struct fo_endpoint *const *leavers, size_t leaver_count)
+{
+    struct fo__snapshot *old = fo__load_relaxed(&balancer->core.snapshot);
+
+    fo__store_release(&balancer->core.snapshot, snapshot); /* pairs with the picks' acquire */
+    for (size_t i = 0; i < leaver_count; i++) {
+        fo__add_acq_rel(&balancer->core.leaving, 1); /* before DRAINING: finishes look here first */
+        fo__release_begin(&leavers[i]->release);
+        leavers[i]->entry = NULL;
+        leavers[i]->drained = false;
+        leavers[i]->leaving_next = balancer->leaving;
+        balancer->leaving = leavers[i];
+    }
+    fo__rcu_synchronize();
+    fo__names_reap(&balancer->names);
+    /* Changers in older sections have mended the old sums only. */
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        fo__snapshot_mend(snapshot, i);
+    withdraw_worthless(snapshot);
+    for (size_t i = 0; i < leaver_count; i++)
+        settle_leaver(leavers[i]);
+    fo__snapshot_destroy(old);
+}
+
+void fo__update_close(struct fo_balancer *balancer)
+{
+    balancer->closing = true;
+    for (uint32_t i = 0; i < balancer->count; i++)
+        fo__names_set(&balancer->names, balancer->members[i]->entry, NULL);
+    fo__update_publish(balancer, balancer->closed_snapshot, balancer->members, balancer->count);
+    balancer->count = 0;
+}

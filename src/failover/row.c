@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "row.h"
+
+#include "rng.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fo__row_entry no_entry[1];
+__thread struct fo__row_table fo__thread_rows = {no_entry, 0, 0, false};
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_key;
+static bool exit_key_made;
+
+/* ---- Rows -------------------------------------------------------------------------------- */
+
+static void free_row(struct fo__row *row)
+{
+    for (uint32_t i = 0; i < FO__SEGMENTS; i++)
+        free(fo__load_relaxed(&row->segment[i]));
+    free(row);
+}
+
+static void seed_row(struct fo__row *row, uint64_t seed)
+{
+    fo__store_relaxed(&row->weyl, fo__rng_mix(seed));
+    fo__store_relaxed(&row->rng, fo__rng_mix(seed + 1));
+}
+
+/* Segments up to `capacity` cells; those that were made stay when a later one cannot be had. */
+static bool grow_row(struct fo__row *row, uint32_t capacity)
+{
+    uint32_t cells = 0;
+
+    for (uint32_t i = 0; i < FO__SEGMENTS && cells < capacity; i++) {
+        uint32_t count = fo__segment_cells(i);
+
+        cells += count;
+        if (fo__load_relaxed(&row->segment[i]) == NULL) {
+            void *segment = calloc(count, sizeof(struct fo__cell) + sizeof(uint64_t));
+            if (segment == NULL)
+                return false;
+            fo__store_release(&row->segment[i], (struct fo__cell *)segment); /* C */
+        }
+    }
+    return true;
+}
+
+/** A free row that counts, or any free row. Caller holds the registry lock. */
+static struct fo__row *claim_row(struct fo__row_set *set, bool counts)
+{
+    for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
+         row = fo__load_relaxed(&row->next)) {
+        if (row->counts == counts && fo__load_relaxed(&row->claimed) == 0 &&
+            fo__exchange_acq_rel(&row->claimed, 1) == 0) /* B */
+            return row;
+    }
+    return NULL;
+}
+
+/** NULL when out of memory. Caller holds the registry lock. */
+static struct fo__row *make_row(struct fo__row_set *set, bool counts)
+{
+    struct fo__row *row = aligned_alloc(FO__CACHE_LINE, (sizeof(*row) + FO__CACHE_LINE - 1) /
+                                                            FO__CACHE_LINE * FO__CACHE_LINE);
+
+    if (row == NULL)
+        return NULL;
+    memset(row, 0, sizeof(*row));
+    row->balancer_id = set->balancer_id;
+    row->counts = counts;
+    atomic_init(&row->claimed, 1);
+    if (counts && !grow_row(row, set->capacity)) {
+        free_row(row);
+        return NULL;
+    }
+    set->seed += FO__GOLDEN;
+    seed_row(row, set->seed);
+    set->counting += counts ? 1 : 0;
+    fo__store_relaxed(&row->next, fo__load_relaxed(&set->rows));
+    fo__store_release(&set->rows, row);
+    return row;
+}
+
+/** Caller holds the registry lock. */
+static struct fo__row *acquire_row(struct fo__row_set *set)
+{
+    struct fo__row *row = claim_row(set, true);
+
+    if (row == NULL && set->counting < set->limit)
+        row = make_row(set, true);
+    if (row == NULL)
+        row = claim_row(set, false);
+    return row != NULL ? row : make_row(set, false);
+}
+
+/* ---- A thread's table -------------------------------------------------------------------- */
+
+static void put_entry(struct fo__row_entry *entries, uint64_t mask, uint64_t id,
+                      struct fo__row *row)
+{
+    uint64_t at = id & mask;
+
+    while (entries[at].balancer_id != 0)
+        at = (at + 1) & mask;
+    entries[at].balancer_id = id;
+    entries[at].row = row;
+}
+
+/** Doubles the table and drops orphans. Caller holds the registry lock. */
+static bool grow_table(struct fo__row_table *table)
+{
+    uint64_t capacity = table->mask == 0 ? 8 : (table->mask + 1) * 2;
+    struct fo__row_entry *entries = calloc(capacity, sizeof(*entries));
+    uint32_t used = 0;
+
+    if (entries == NULL)
+        return false;
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        struct fo__row_entry *old = &table->entry[i];
+
+        if (old->balancer_id == 0)
+            continue;
+        if (old->row->orphan) {
+            free_row(old->row);
+        } else {
+            put_entry(entries, capacity - 1, old->balancer_id, old->row);
+            used++;
+        }
+    }
+    if (table->entry != no_entry)
+        free(table->entry);
+    table->entry = entries;
+    table->mask = capacity - 1;
+    table->used = used;
+    return true;
+}
+
+/** Runs at a thread's exit: gives every row back, keeping its counts for the next owner. */
+static void give_rows_back(void *arg)
+{
+    struct fo__row_table *table = &fo__thread_rows;
+
+    (void)arg;
+    pthread_mutex_lock(&registry_lock);
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        struct fo__row *row = table->entry[i].row;
+
+        if (table->entry[i].balancer_id == 0)
+            continue;
+        if (row->orphan)
+            free_row(row);
+        else
+            fo__store_release(&row->claimed, 0); /* B */
+    }
+    pthread_mutex_unlock(&registry_lock);
+    if (table->entry != no_entry)
+        free(table->entry);
+    table->entry = no_entry;
+    table->mask = 0;
+    table->used = 0;
+    table->exiting = true;
+}
+
+static void make_exit_key(void)
+{
+    exit_key_made = pthread_key_create(&exit_key, give_rows_back) == 0;
+}
+
+struct fo__row *fo__row_of_slow(struct fo__row_set *set)
+{
+    struct fo__row_table *table = &fo__thread_rows;
+    struct fo__row *row = NULL;
+
+    for (uint64_t at = set->balancer_id & table->mask; table->entry[at].balancer_id != 0;
+         at = (at + 1) & table->mask)
+        if (table->entry[at].balancer_id == set->balancer_id)
+            return table->entry[at].row;
+
+    pthread_once(&exit_key_once, make_exit_key);
+    if (table->exiting || !exit_key_made || pthread_setspecific(exit_key, table) != 0)
+        return &set->fallback;
+    pthread_mutex_lock(&registry_lock);
+    if ((table->used + 1) * 2 <= table->mask + 1 || grow_table(table)) {
+        row = acquire_row(set);
+        if (row != NULL) {
+            put_entry(table->entry, table->mask, set->balancer_id, row);
+            table->used++;
+        }
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return row != NULL ? row : &set->fallback;
+}
+
+/* ---- A balancer's set -------------------------------------------------------------------- */
+
+void fo__row_set_init(struct fo__row_set *set, uint64_t balancer_id, uint32_t limit, uint64_t seed)
+{
+    memset(set, 0, sizeof(*set));
+    set->balancer_id = balancer_id;
+    set->limit = limit;
+    set->seed = seed;
+    set->fallback.balancer_id = balancer_id;
+    seed_row(&set->fallback, seed);
+}
+
+bool fo__row_set_grow(struct fo__row_set *set, uint32_t capacity)
+{
+    bool grown = true;
+
+    pthread_mutex_lock(&registry_lock);
+    for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL && grown;
+         row = fo__load_relaxed(&row->next))
+        if (row->counts)
+            grown = grow_row(row, capacity);
+    if (grown && capacity > set->capacity)
+        set->capacity = capacity;
+    pthread_mutex_unlock(&registry_lock);
+    return grown;
+}
+
+void fo__row_set_fini(struct fo__row_set *set)
+{
+    struct fo__row *row = fo__load_acquire(&set->rows);
+
+    pthread_mutex_lock(&registry_lock);
+    while (row != NULL) {
+        struct fo__row *next = fo__load_relaxed(&row->next);
+
+        if (fo__load_relaxed(&row->claimed) != 0)
+            row->orphan = true;
+        else
+            free_row(row);
+        row = next;
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+struct fo__counts fo__row_set_sum(struct fo__row_set *set, fo__cell_ref ref)
+{
+    struct fo__counts sum = {0, 0, 0};
+    struct fo__row *rows = fo__load_acquire(&set->rows);
+
+    for (struct fo__row *row = rows; row != NULL; row = fo__load_relaxed(&row->next)) {
+        struct fo__cell *cell = fo__row_cell(row, ref);
+        if (cell != NULL) {
+            sum.finished += fo__load_acquire(&cell->finished); /* A */
+            sum.failed += fo__load_relaxed(fo__row_failed(row, ref));
+        }
+    }
+    /* From the head again: a lease seen finished may have been started in a newer row. */
+    for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
+         row = fo__load_relaxed(&row->next)) {
+        struct fo__cell *cell = fo__row_cell(row, ref);
+        if (cell != NULL)
+            sum.started += fo__load_relaxed(&cell->started);
+    }
+    return sum;
+}
+
+/* ---- fork() ------------------------------------------------------------------------------ */
+
+static bool is_mine(const struct fo__row *row)
+{
+    const struct fo__row_table *table = &fo__thread_rows;
+
+    for (uint64_t i = 0; i <= table->mask; i++)
+        if (table->entry[i].balancer_id != 0 && table->entry[i].row == row)
+            return true;
+    return false;
+}
+
+void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed)
+{
+    for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
+         row = fo__load_relaxed(&row->next)) {
+        if (!is_mine(row))
+            fo__store_release(&row->claimed, 0);
+        seed += FO__GOLDEN;
+        seed_row(row, seed);
+    }
+    set->seed = seed + FO__GOLDEN;
+    seed_row(&set->fallback, set->seed);
+}
+
+void fo__row_registry_before_fork(void)
+{
+    pthread_mutex_lock(&registry_lock);
+}
+
+void fo__row_registry_after_fork(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}

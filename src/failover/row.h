@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows: one thread's private counters and sequences inside one balancer.
+ *
+ * A count is then one plain load and store of a line nobody else writes: no locked instruction, no
+ * line that travels between cores (6 ns alone, 30 and more when two threads meet).
+ *
+ *   thread (TLS) ──► table { balancer id → row }        one compare when the row is known
+ *                                       │
+ *   row set of a balancer ──► row ──► row ──► …          every row ever made, never unlinked
+ *                              └─ segment[0] 16 cells, [1] 32, [2] 64, … never move
+ *                                   cell = { started, finished }, and `failed` behind them
+ *
+ * Endpoints are numbered densely inside their balancer; an endpoint's number is its cell in every
+ * row. Numbers are used again after an endpoint is freed, and rows by the next thread after a thread
+ * has exited; counts only grow, so whoever takes a cell over remembers where it began.
+ *
+ * A null segment means: count in the endpoint's own shared atomic cell. That covers threads beyond
+ * the row limit, memory that could not be had, and finishes so late in a thread's exit that its row
+ * is already given back (they use the set's `fallback` row, which has no segments and is shared:
+ * its two sequences are relaxed atomics, so sharing costs randomness, not correctness).
+ *
+ * Ordering
+ *   (A) finished is a release store; a summer loads it acquire, all finished before any started. So a
+ *       lease that is seen finished is seen started, and started − finished is never negative.
+ *   (B) giving a row back is a release store of `claimed`, claiming it an acquire exchange: the
+ *       next owner continues the counts of the last.
+ *   (C) a segment pointer is stored release by an updater and loaded acquire by the owner.
+ *
+ * Locks: the registry lock guards the thread tables against destruction of a balancer: rows of a
+ * dead balancer that a thread still has in its table become orphans and are freed by that thread.
+ * It is the innermost lock; nothing is called under it and nobody waits for a grace period in it.
+ */
+#ifndef FO_ROW_H
+#define FO_ROW_H
+
+#include "atomic.h"
+
+#include <stddef.h>
+
+struct fo__cell {
+    _Atomic uint64_t started;
+    _Atomic uint64_t finished;
+};
+
+/* Where a cell is: segment in the upper 5 bits, place in the lower 27. */
+typedef uint32_t fo__cell_ref;
+#define FO__CELL_PLACE_BITS 27
+#define FO__CELL_PLACE_MASK ((UINT32_C(1) << FO__CELL_PLACE_BITS) - 1)
+#define FO__SEGMENTS 17u /* 16 + 32 + … + 2^20 cells: more than FO__CELLS_MAX */
+#define FO__CELLS_MAX (UINT32_C(1) << 20)
+
+struct fo__row {
+    uint64_t balancer_id;
+    _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
+    _Atomic uint64_t rng;  /* every further sample */
+    struct fo__cell *_Atomic segment[FO__SEGMENTS];
+    struct fo__row *_Atomic next; /* in the set; newest first */
+    _Atomic uint32_t claimed;
+    bool counts; /* has segments; false beyond the row limit */
+    bool orphan; /* its balancer is gone; under the registry lock */
+};
+
+/** The rows of one balancer. */
+struct fo__row_set {
+    uint64_t balancer_id;
+    struct fo__row *_Atomic rows;
+    uint32_t capacity; /* cells that every counting row has; under the registry lock */
+    uint32_t limit;    /* counting rows at most */
+    uint32_t counting; /* under the registry lock */
+    uint64_t seed;     /* next row's; under the registry lock */
+    struct fo__row fallback;
+};
+
+struct fo__row_entry {
+    uint64_t balancer_id; /* 0: free */
+    struct fo__row *row;
+};
+
+/** A thread's rows: open addressing by balancer id, never full. */
+struct fo__row_table {
+    struct fo__row_entry *entry;
+    uint64_t mask;
+    uint32_t used;
+    bool exiting; /* its rows are given back: use fallback rows from now on */
+};
+
+extern __thread struct fo__row_table fo__thread_rows;
+
+/** Never fails: starts without rows. */
+void fo__row_set_init(struct fo__row_set *set, uint64_t balancer_id, uint32_t limit, uint64_t seed);
+
+/** Frees or orphans all rows. No thread is in a read section that uses them. */
+void fo__row_set_fini(struct fo__row_set *set);
+
+/** Gives every counting row, and every later one, at least `capacity` cells. False: no memory. */
+bool fo__row_set_grow(struct fo__row_set *set, uint32_t capacity);
+
+/** Finds or makes the calling thread's row. Takes the registry lock; outside read sections. */
+struct fo__row *fo__row_of_slow(struct fo__row_set *set);
+
+/** In a child after fork(): rows of the threads that are gone are free, and all draw anew. */
+void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed);
+
+/** Around fork(), before it and after it in both processes: the registry lock is held over it. */
+void fo__row_registry_before_fork(void);
+void fo__row_registry_after_fork(void);
+
+/** The calling thread's row. Outside read sections. */
+static inline struct fo__row *fo__row_of(struct fo__row_set *set)
+{
+    const struct fo__row_entry *home =
+        &fo__thread_rows.entry[set->balancer_id & fo__thread_rows.mask];
+
+    if (fo__likely(home->balancer_id == set->balancer_id))
+        return home->row;
+    return fo__row_of_slow(set);
+}
+
+static inline fo__cell_ref fo__cell_ref_of(uint32_t index)
+{
+    uint32_t shifted = index + 16;
+    uint32_t top = 31u - (uint32_t)__builtin_clz(shifted); /* ≥ 4 */
+
+    return (top - 4) << FO__CELL_PLACE_BITS | (shifted - (UINT32_C(1) << top));
+}
+
+static inline uint32_t fo__segment_cells(uint32_t segment)
+{
+    return UINT32_C(16) << segment;
+}
+
+/** The cell in a row, or NULL: use the endpoint's shared one. */
+static inline struct fo__cell *fo__row_cell(struct fo__row *row, fo__cell_ref ref)
+{
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref >> FO__CELL_PLACE_BITS]); /* C */
+
+    return fo__likely(segment != NULL) ? segment + (ref & FO__CELL_PLACE_MASK) : NULL;
+}
+
+/** The failure count beside a cell of the row. */
+static inline _Atomic uint64_t *fo__row_failed(struct fo__row *row, fo__cell_ref ref)
+{
+    uint32_t index = ref >> FO__CELL_PLACE_BITS;
+    struct fo__cell *segment = fo__load_acquire(&row->segment[index]); /* C */
+    _Atomic uint64_t *failed = (_Atomic uint64_t *)(void *)(segment + fo__segment_cells(index));
+
+    return failed + (ref & FO__CELL_PLACE_MASK);
+}
+
+/** Adds one to a counter that only the calling thread writes. */
+static inline void fo__count(_Atomic uint64_t *counter)
+{
+    fo__store_relaxed(counter, fo__load_relaxed(counter) + 1);
+}
+
+/** As fo__count(), and the last touch of what the lease held (A). */
+static inline void fo__count_release(_Atomic uint64_t *counter)
+{
+    fo__store_release(counter, fo__load_relaxed(counter) + 1);
+}
+
+struct fo__counts {
+    uint64_t started;
+    uint64_t finished;
+    uint64_t failed;
+};
+
+/** Adds up one cell over all rows, finished before started (A). Lock-free. */
+struct fo__counts fo__row_set_sum(struct fo__row_set *set, fo__cell_ref ref);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who dispatches: the embedder, or the one default thread of the process.
+ */
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "runtime.h"
+
+#include "abi.h"
+#include "cold.h"
+#include "events.h"
+#include "rcu.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static pthread_mutex_t runtimes_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fo_runtime *runtimes;
+static struct fo_runtime *default_runtime;
+
+/* ---- Making ------------------------------------------------------------------------------ */
+
+static fo_status make(const struct fo_runtime_config *config, struct fo_runtime **runtime)
+{
+    struct fo_runtime *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return FO_NOMEM;
+    if (!fo__queue_init(&made->queue)) {
+        free(made);
+        return FO_SYSTEM;
+    }
+    made->clock = fo__clock_from(config->clock, config->clock_arg);
+    atomic_init(&made->next_due_ns, FO__NEVER);
+    made->batch_last = &made->batch;
+    *runtime = made;
+    return FO_OK;
+}
+
+static void enter(struct fo_runtime *runtime)
+{
+    pthread_mutex_lock(&runtimes_lock);
+    runtime->all_next = runtimes;
+    runtimes = runtime;
+    pthread_mutex_unlock(&runtimes_lock);
+}
+
+static void leave(struct fo_runtime *runtime)
+{
+    pthread_mutex_lock(&runtimes_lock);
+    for (struct fo_runtime **at = &runtimes; *at != NULL; at = &(*at)->all_next) {
+        if (*at == runtime) {
+            *at = runtime->all_next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&runtimes_lock);
+}
+
+static void unmake(struct fo_runtime *runtime)
+{
+    fo__rcu_synchronize(); /* whoever pushed the last node may still be about to wake us */
+    fo__queue_fini(&runtime->queue);
+    free(runtime);
+}
+
+fo_status fo_runtime_create(const struct fo_runtime_config *config, struct fo_runtime **runtime)
+{
+    struct fo_runtime_config ours = fo_runtime_config_init();
+    fo_status status;
+
+    if (runtime == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)))
+        return FO_EINVAL;
+    fo__cold_begin();
+    status = make(&ours, runtime);
+    if (status == FO_OK)
+        enter(*runtime);
+    fo__cold_end();
+    return status;
+}
+
+fo_status fo_runtime_destroy(struct fo_runtime *runtime)
+{
+    if (runtime == NULL)
+        return FO_OK;
+    if (fo__load_acquire(&runtime->users) != 0 || fo__load_acquire(&runtime->dispatching) != 0)
+        return FO_BUSY;
+    fo__cold_begin();
+    leave(runtime);
+    unmake(runtime);
+    fo__cold_end();
+    return FO_OK;
+}
+
+/* ---- The default thread ------------------------------------------------------------------ */
+
+static void *run_default(void *arg)
+{
+    struct fo_runtime *runtime = arg;
+
+    for (;;) {
+        struct pollfd ready = {.fd = fo_runtime_fd(runtime), .events = POLLIN};
+
+        (void)poll(&ready, 1, fo_runtime_next_deadline_ms(runtime));
+        fo_runtime_dispatch(runtime);
+    }
+    return NULL;
+}
+
+/** A detached thread that no signal of the embedder's is delivered to. */
+static bool start_thread(struct fo_runtime *runtime)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all;
+    sigset_t old;
+    bool started;
+
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    started = pthread_create(&thread, &attributes, run_default, runtime) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attributes);
+    if (started)
+        pthread_setname_np(thread, "failover");
+    return started;
+}
+
+static fo_status make_default(void)
+{
+    struct fo_runtime_config config = fo_runtime_config_init();
+    struct fo_runtime *made;
+    fo_status status = make(&config, &made);
+
+    if (status != FO_OK)
+        return status;
+    if (!start_thread(made)) {
+        unmake(made);
+        return FO_SYSTEM;
+    }
+    made->all_next = runtimes;
+    runtimes = made;
+    default_runtime = made;
+    return FO_OK;
+}
+
+fo_status fo__runtime_acquire(struct fo_runtime *given, struct fo_runtime **runtime)
+{
+    fo_status status = FO_OK;
+
+    if (given == NULL) {
+        pthread_mutex_lock(&runtimes_lock);
+        if (default_runtime == NULL)
+            status = make_default();
+        given = default_runtime;
+        pthread_mutex_unlock(&runtimes_lock);
+    }
+    if (status != FO_OK)
+        return status;
+    fo__add_relaxed(&given->users, 1);
+    *runtime = given;
+    return FO_OK;
+}
+
+void fo__runtime_release(struct fo_runtime *runtime)
+{
+    fo__sub_acq_rel(&runtime->users, 1);
+}
+
+struct fo__queue *fo__runtime_queue(struct fo_runtime *runtime)
+{
+    return &runtime->queue;
+}
+
+/* ---- Driving ----------------------------------------------------------------------------- */
+
+int fo_runtime_fd(const struct fo_runtime *runtime)
+{
+    return runtime->queue.wake_fd;
+}
+
+int fo_runtime_next_deadline_ms(struct fo_runtime *runtime)
+{
+    uint64_t due_ns = fo__load_acquire(&runtime->next_due_ns);
+    uint64_t now_ns;
+    uint64_t wait_ms;
+
+    if (!fo__queue_is_empty(&runtime->queue))
+        return 0;
+    if (due_ns == FO__NEVER)
+        return -1;
+    now_ns = fo__clock_now_ns(&runtime->clock);
+    if (due_ns <= now_ns)
+        return 0;
+    wait_ms = (due_ns - now_ns + FO__NS_PER_MS - 1) / FO__NS_PER_MS;
+    return wait_ms < INT32_MAX ? (int)wait_ms : INT32_MAX;
+}
+
+size_t fo_runtime_dispatch(struct fo_runtime *runtime)
+{
+    size_t told = 0;
+
+    fo__cold_begin();
+    if (fo__exchange_acq_rel(&runtime->dispatching, 1) == 0) {
+        told = fo__events_dispatch(runtime);
+        fo__store_release(&runtime->dispatching, 0);
+    }
+    fo__cold_end();
+    return told;
+}
+
+void fo_thread_prepare(void)
+{
+    fo__rcu_register_thread();
+}
+
+fo_status fo__runtimes_after_fork(void)
+{
+    fo_status status = FO_OK;
+
+    for (struct fo_runtime *at = runtimes; at != NULL; at = at->all_next) {
+        fo__store_release(&at->dispatching, 0);
+        if (!fo__queue_reopen(&at->queue))
+            status = FO_SYSTEM;
+    }
+    if (default_runtime != NULL && !start_thread(default_runtime))
+        status = FO_SYSTEM;
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runtime: one dirty queue, one heap of timers, and whoever dispatches them.
+ *
+ * At most one thread dispatches a runtime at a time. What only the dispatcher touches needs no lock;
+ * the field comments of hosts and endpoints say which that is.
+ */
+#ifndef FO_RUNTIME_H
+#define FO_RUNTIME_H
+
+#include "clock.h"
+#include "endpoint.h"
+#include "queue.h"
+#include "timer.h"
+
+#include <failover/runtime.h>
+
+struct fo_runtime {
+    struct fo__clock clock;
+    struct fo__queue queue;
+    _Atomic uint32_t dispatching;
+    _Atomic uint64_t next_due_ns; /* FO__NEVER: no timer */
+    _Atomic uint32_t users;       /* groups */
+    struct fo_runtime *all_next;  /* every runtime of the process, for fork() */
+
+    /* The dispatcher's. Here and not on its stack, so that a child after fork() can go on. */
+    struct fo__timers timers;
+    struct fo_endpoint *batch; /* endpoints to be told about, oldest first */
+    struct fo_endpoint **batch_last;
+    struct fo_endpoint *dead; /* released and told: to be freed after a grace period */
+};
+
+/** Takes a hold on a runtime; NULL: the process's default one, started if need be. Cold lock held. */
+fo_status fo__runtime_acquire(struct fo_runtime *given, struct fo_runtime **runtime);
+void fo__runtime_release(struct fo_runtime *runtime);
+
+struct fo__queue *fo__runtime_queue(struct fo_runtime *runtime);
+
+/** In a child after fork(): nobody dispatches; the default runtime has a thread again. */
+fo_status fo__runtimes_after_fork(void);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define UNITS_SUM 4398046511104.0 /* 2^42 */
+
+/* What the dummy slot of an empty snapshot points at: down for ever, so every pick refuses it. */
+static struct fo__host nobody = {.word = FO__FLAG_DOWN};
+
+/* ---- Memory: one block for everything ----------------------------------------------------- */
+
+struct layout {
+    size_t tree, units, ids, ranges, slot_of, size;
+};
+
+static struct layout layout_of(uint32_t n, uint32_t index_end)
+{
+    struct layout layout;
+
+    layout.tree = sizeof(struct fo__snapshot) + n * sizeof(struct fo__slot);
+    layout.units = layout.tree + fo__sumtree_words(n) * sizeof(uint64_t);
+    layout.ids = layout.units + n * sizeof(uint64_t);
+    layout.ranges = layout.ids + n * sizeof(uint64_t);
+    layout.slot_of = layout.ranges + n * sizeof(struct fo__tag_range);
+    layout.size = layout.slot_of + index_end * sizeof(uint32_t);
+    layout.size = (layout.size + FO__CACHE_LINE - 1) / FO__CACHE_LINE * FO__CACHE_LINE;
+    return layout;
+}
+
+static struct fo__snapshot *allocate(uint32_t n, uint32_t index_end)
+{
+    struct layout layout = layout_of(n, index_end);
+    char *memory = aligned_alloc(FO__CACHE_LINE, layout.size);
+    struct fo__snapshot *snapshot = (struct fo__snapshot *)(void *)memory;
+
+    if (memory == NULL)
+        return NULL;
+    memset(memory, 0, layout.slot_of);
+    memset(memory + layout.slot_of, 0xff, layout.size - layout.slot_of); /* FO__NO_SLOT */
+    snapshot->n = n;
+    snapshot->index_end = index_end;
+    snapshot->units = (uint64_t *)(void *)(memory + layout.units);
+    snapshot->ids = (uint64_t *)(void *)(memory + layout.ids);
+    snapshot->ranges = (struct fo__tag_range *)(void *)(memory + layout.ranges);
+    snapshot->slot_of = (uint32_t *)(void *)(memory + layout.slot_of);
+    fo__sumtree_init(&snapshot->tree, n, (_Atomic uint64_t *)(void *)(memory + layout.tree));
+    return snapshot;
+}
+
+void fo__snapshot_destroy(struct fo__snapshot *snapshot)
+{
+    free(snapshot);
+}
+
+/* ---- Empty ------------------------------------------------------------------------------- */
+
+static void fill_dummy(struct fo__snapshot *snapshot)
+{
+    snapshot->slot[0].column.threshold = UINT32_MAX;
+    snapshot->slot[0].host = &nobody;
+}
+
+/* ---- Building ---------------------------------------------------------------------------- */
+
+static double weight_of(const struct fo__entry *entry)
+{
+    return entry->drained ? 0 : entry->settings->max_weight;
+}
+
+struct order {
+    uint64_t tags;
+    uint32_t member;
+};
+
+static int by_tags_then_age(const void *a, const void *b)
+{
+    const struct order *x = a;
+    const struct order *y = b;
+
+    if (x->tags != y->tags)
+        return x->tags < y->tags ? -1 : 1;
+    return x->member < y->member ? -1 : x->member > y->member;
+}
+
+static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, const struct fo__entry *entry,
+                      double units_per_weight)
+{
+    struct fo__slot *slot = &snapshot->slot[at];
+    double weight = weight_of(entry);
+
+    slot->host = entry->endpoint->host;
+    slot->endpoint = entry->endpoint;
+    slot->cell = entry->endpoint->cell;
+    if (weight > 0) {
+        snapshot->units[at] = (uint64_t)(weight * units_per_weight);
+        if (snapshot->units[at] == 0)
+            snapshot->units[at] = 1;
+        slot->floor = (uint32_t)(entry->settings->min_weight / weight * (double)FO__HEALTH_ONE);
+    }
+    snapshot->units_sum += snapshot->units[at];
+    snapshot->ids[at] = entry->endpoint->id;
+    snapshot->slot_of[entry->endpoint->index] = at;
+}
+
+static void add_to_ranges(struct fo__snapshot *snapshot, uint32_t at, uint64_t tags)
+{
+    struct fo__tag_range *last = &snapshot->ranges[snapshot->range_count];
+
+    if (snapshot->range_count > 0 && last[-1].tags == tags) {
+        last[-1].end = at + 1;
+        return;
+    }
+    last->tags = tags;
+    last->first = at;
+    last->end = at + 1;
+    snapshot->range_count++;
+}
+
+static void build_tree(struct fo__snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->count; i++) {
+        /* Acquire: pairs with the changers' CAS; a later change is mended by its changer. */
+        uint64_t word = fo__load_acquire(&snapshot->slot[i].host->word);
+        fo__sumtree_preset(&snapshot->tree, i, fo__slot_worth(snapshot, i, word));
+    }
+    fo__sumtree_sum_up(&snapshot->tree);
+}
+
+static bool build_alias(struct fo__snapshot *snapshot)
+{
+    uint32_t n = snapshot->n;
+    struct fo__alias_column *columns;
+    uint64_t *share;
+    void *scratch;
+
+    if (snapshot->units_sum == 0) {
+        /* No weight at all: whatever column is drawn, nobody is at home. */
+        for (uint32_t i = 0; i < n; i++)
+            snapshot->slot[i].host = &nobody;
+        return true;
+    }
+    scratch = malloc(n * (sizeof(*share) + sizeof(*columns) + sizeof(uint32_t)));
+    if (scratch == NULL)
+        return false;
+    share = scratch;
+    columns = (struct fo__alias_column *)(void *)(share + n);
+    fo__alias_build(snapshot->units, n, columns, share, (uint32_t *)(void *)(columns + n));
+    for (uint32_t i = 0; i < n; i++)
+        snapshot->slot[i].column = columns[i];
+    free(scratch);
+    return true;
+}
+
+static bool fill(struct fo__snapshot *snapshot, const struct fo__entry *entries, uint32_t count)
+{
+    struct order *order = malloc(count * sizeof(*order));
+    double weight_sum = 0;
+
+    if (order == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        order[i].tags = entries[i].settings->tags;
+        order[i].member = i;
+        weight_sum += weight_of(&entries[i]);
+    }
+    qsort(order, count, sizeof(*order), by_tags_then_age);
+    for (uint32_t i = 0; i < count; i++) {
+        fill_slot(snapshot, i, &entries[order[i].member],
+                  weight_sum > 0 ? UNITS_SUM / weight_sum : 0);
+        add_to_ranges(snapshot, i, order[i].tags);
+    }
+    free(order);
+    snapshot->count = count;
+    build_tree(snapshot);
+    return build_alias(snapshot);
+}
+
+struct fo__snapshot *fo__snapshot_create(const struct fo__entry *entries, uint32_t count,
+                                         uint32_t index_end)
+{
+    struct fo__snapshot *snapshot = allocate(count > 0 ? count : 1, index_end);
+
+    if (snapshot == NULL)
+        return NULL;
+    if (count == 0) {
+        fill_dummy(snapshot);
+    } else if (!fill(snapshot, entries, count)) {
+        fo__snapshot_destroy(snapshot);
+        return NULL;
+    }
+    return snapshot;
+}
+
+/* ---- Mending ----------------------------------------------------------------------------- */
+
+void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot)
+{
+    _Atomic uint64_t *word = &snapshot->slot[slot].host->word;
+    uint64_t worth = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
+    uint64_t now = worth;
+
+    do {
+        worth = now;
+        fo__sumtree_set(&snapshot->tree, slot, worth);
+        now = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
+    } while (now != worth);
+}

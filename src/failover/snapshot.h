@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Snapshot: the index of one membership, read by picks, replaced whole by updates.
+ *
+ *   core ──► snapshot ─┬─ slot[n]     alias column, host, endpoint, cell: 32 bytes, all a pick needs
+ *                      ├─ tree        contributions of the slots and their sums (the only part that
+ *                      │              changes after publication)
+ *                      ├─ ids[n]      endpoint id of each slot, for exclusions
+ *                      ├─ slot_of[]   endpoint index → slot
+ *                      └─ ranges[]    slots are sorted by tags: one range per combination
+ *
+ * It owns nothing but itself: endpoints and hosts outlive it. Weights are in integer *units*: max
+ * weights scaled so that they sum to about 2^42, at least 1 each when positive.
+ *
+ * A contribution is f(word) = units × max(floor, health). It must follow the host word:
+ *
+ *   mend(slot):  loop { w = word; old = exchange(contribution, f(w)); add f(w) − old up to the root }
+ *                until the word still gives f(w)
+ *
+ * called by whoever changed the word, in the same read section. Why the loop: two changers may
+ * exchange in the other order than they changed the word. The later exchange reads from the earlier
+ * (acquire-release), so that changer's second look at the word sees the newer value and mends again.
+ * Without it 0.06 % of races leave a stale sum for ever (tests/models/repair.pml).
+ *
+ * A changer that still works on the old snapshot mends only that; therefore an update mends every
+ * slot of the new one after the grace period that follows its publication.
+ *
+ * In a shared group a change must not touch a thousand trees. The reporting balancer mends its own.
+ * The others read the host word itself when they accept a slot; their trees are mended where a draw
+ * lands (pick.c) and by the runtime (events.c).
+ */
+#ifndef FO_SNAPSHOT_H
+#define FO_SNAPSHOT_H
+
+#include "alias.h"
+#include "bits.h"
+#include "endpoint.h"
+#include "sumtree.h"
+
+struct fo__slot {
+    struct fo__alias_column column;
+    struct fo__host *host;
+    struct fo_endpoint *endpoint;
+    fo__cell_ref cell;
+    uint32_t floor; /* min_weight / max_weight in units of 2^-31 */
+};
+
+_Static_assert(sizeof(struct fo__slot) == 32, "two slots to a line");
+
+/** Slots [first, end) share these tags. */
+struct fo__tag_range {
+    uint64_t tags;
+    uint32_t first;
+    uint32_t end;
+};
+
+#define FO__NO_SLOT UINT32_MAX
+
+struct fo__snapshot {
+    uint32_t n;     /* columns; at least 1 */
+    uint32_t count; /* endpoints; 0: slot 0 is a dummy that is always refused */
+    uint32_t range_count;
+    uint32_t index_end; /* entries of slot_of */
+    bool closed;        /* the balancer is being destroyed */
+    uint64_t units_sum;
+    uint64_t *units;
+    uint64_t *ids;
+    uint32_t *slot_of;
+    struct fo__tag_range *ranges;
+    struct fo__sumtree tree;
+    _Alignas(FO__CACHE_LINE) struct fo__slot slot[];
+};
+
+/** A member as a snapshot is to have it; its settings may be newer than the endpoint's own. */
+struct fo__entry {
+    struct fo_endpoint *endpoint;
+    const struct fo__endpoint_settings *settings;
+    bool drained;
+};
+
+/**
+ * Builds the snapshot of a membership, with the hosts as they are now.
+ *
+ * @param index_end  above every member's index
+ * @return NULL when out of memory; otherwise freed by fo__snapshot_destroy()
+ *
+ * Caller holds the update lock.
+ */
+struct fo__snapshot *fo__snapshot_create(const struct fo__entry *entries, uint32_t count,
+                                         uint32_t index_end);
+
+void fo__snapshot_destroy(struct fo__snapshot *snapshot);
+
+/** Share of the max weight that a slot is worth now, in units of 2^-31. */
+static inline uint32_t fo__slot_fraction(const struct fo__slot *slot, uint64_t word)
+{
+    uint32_t health = fo__word_health(word);
+    return health > slot->floor ? health : slot->floor;
+}
+
+/** f(word): what a slot contributes to the sums. */
+static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint32_t slot,
+                                      uint64_t word)
+{
+    fo__u128 scaled = (fo__u128)snapshot->units[slot] *
+                      fo__slot_fraction(&snapshot->slot[slot], word);
+    return (uint64_t)(scaled >> 31);
+}
+
+/** Makes the contribution of a slot equal to f(host word). In a read section, or the updater. */
+void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot);
+
+/** The slot of an endpoint, or FO__NO_SLOT when it is no member of this snapshot. */
+static inline uint32_t fo__snapshot_slot(const struct fo__snapshot *snapshot, uint64_t id)
+{
+    uint32_t index = (uint32_t)(id & FO__ID_INDEX_MASK);
+    uint32_t slot = index < snapshot->index_end ? snapshot->slot_of[index] : FO__NO_SLOT;
+
+    return slot != FO__NO_SLOT && snapshot->ids[slot] == id ? slot : FO__NO_SLOT;
+}
+
+#endif

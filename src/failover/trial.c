@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pick that takes a trial tells nobody, since a wake-up costs a system call. So the dispatcher only
+ * looks in on an offered host once per timeout: a trial that it finds out at two looks in a row has
+ * had at least one timeout, at most two, and is given up. Otherwise a lost lease would leave the host
+ * half open for ever.
+ */
+#include "trial.h"
+
+#include "offer.h"
+#include "rcu.h"
+#include "rng.h"
+
+#include <failover/events.h>
+
+/* When more hosts wait for a trial than can be on offer at once (offer.h), the rest asks again. */
+#define NO_ROOM_MS 100u
+
+/** The back-off after so many failed trials: doubled each time, jittered by a fifth. */
+static uint64_t backoff_ns(struct fo_group *group, uint32_t trials_failed)
+{
+    uint64_t backoff_ms = group->trial.backoff_ms;
+    uint64_t ns;
+
+    for (uint32_t i = 0; i < trials_failed && backoff_ms < group->trial.backoff_max_ms; i++)
+        backoff_ms *= 2;
+    if (backoff_ms > group->trial.backoff_max_ms)
+        backoff_ms = group->trial.backoff_max_ms;
+    ns = backoff_ms * FO__NS_PER_MS;
+    return ns - ns / 5 + fo__rng_below(&group->rng, ns / 5 * 2 + 1);
+}
+
+/** Offers the endpoint if it takes traffic at all. False: there is no room for the offer now. */
+static bool offer_one(struct fo_endpoint *endpoint)
+{
+    struct fo__core *core = endpoint->core;
+    struct fo__snapshot *snapshot;
+    bool room = true;
+    uint32_t slot;
+
+    /* Looked up and offered in one section: an update that takes the endpoint out of the snapshot
+     * withdraws its offer after a grace period, so none is put up behind its back. */
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&core->snapshot);
+    slot = fo__snapshot_slot(snapshot, endpoint->id);
+    if (slot != FO__NO_SLOT && snapshot->units[slot] > 0)
+        room = fo__offer_put(core, endpoint);
+    fo__rcu_read_unlock();
+    return room;
+}
+
+static bool offer_to_all(struct fo__host *host)
+{
+    bool room = true;
+
+    pthread_mutex_lock(&host->group->lock);
+    for (struct fo_endpoint *at = host->endpoints; at != NULL; at = at->host_next)
+        room = offer_one(at) && room;
+    pthread_mutex_unlock(&host->group->lock);
+    return room;
+}
+
+static void arm(struct fo_runtime *runtime, struct fo__host *host, uint64_t due_ns)
+{
+    fo__timer_arm(&runtime->timers, &host->timer, due_ns);
+}
+
+static void wait_for_trial(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    host->phase = FO__TRIAL_WAITING;
+    arm(runtime, host, now_ns + backoff_ns(host->group, host->trials_failed));
+}
+
+static void watch_offer(struct fo_runtime *runtime, struct fo__host *host, uint64_t wait_ms,
+                        uint64_t now_ns)
+{
+    host->phase = FO__TRIAL_OFFERED;
+    host->trial_was_out = false;
+    arm(runtime, host, now_ns + wait_ms * FO__NS_PER_MS);
+}
+
+static void offer(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    uint64_t timeout_ms = host->group->trial.timeout_ms;
+    bool room = offer_to_all(host);
+
+    watch_offer(runtime, host, room || timeout_ms < NO_ROOM_MS ? timeout_ms : NO_ROOM_MS, now_ns);
+}
+
+void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    uint64_t word = fo__load_acquire(&host->word);
+
+    if (host->phase != FO__TRIAL_NONE && host->phase_epoch != fo__word_epoch(word)) {
+        host->phase = FO__TRIAL_NONE;
+        host->trials_failed = 0;
+    }
+    host->phase_epoch = fo__word_epoch(word);
+    if ((word & FO__FLAG_DOWN) == 0) {
+        fo__timer_cancel(&runtime->timers, &host->timer);
+    } else if ((word & FO__FLAG_DUE) != 0) {
+        offer(runtime, host, now_ns);
+    } else if ((word & FO__FLAG_TRIAL) != 0) {
+        if (host->phase != FO__TRIAL_OFFERED) /* taken by an offer left from an earlier round */
+            watch_offer(runtime, host, host->group->trial.timeout_ms, now_ns);
+    } else if (host->phase != FO__TRIAL_WAITING) {
+        host->trials_failed += host->phase == FO__TRIAL_OFFERED ? 1 : 0;
+        wait_for_trial(runtime, host, now_ns);
+    }
+}
+
+/** Changes the flags of a host that is down, if it still is as it was seen, and queues it. */
+static void change_flags(struct fo__host *host, uint64_t word, uint64_t clear, uint64_t set,
+                         fo_reason reason)
+{
+    if (!fo__cas_acq_rel(&host->word, &word, (word & ~clear) | set))
+        return; /* a finish was faster, and has queued the host */
+    fo__store_relaxed(&host->reason, (uint32_t)reason);
+    fo__queue_push(host->queue, &host->node);
+}
+
+void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    uint64_t word = fo__load_acquire(&host->word);
+
+    if ((word & FO__FLAG_DOWN) == 0)
+        return;
+    if ((word & FO__FLAG_TRIAL) != 0) {
+        if (host->trial_was_out) {
+            change_flags(host, word, FO__FLAG_TRIAL, 0, FO_REASON_TRIAL_FAILED);
+        } else {
+            host->trial_was_out = true;
+            arm(runtime, host, now_ns + host->group->trial.timeout_ms * FO__NS_PER_MS);
+        }
+    } else if ((word & FO__FLAG_DUE) != 0) {
+        offer(runtime, host, now_ns); /* nobody took it; perhaps there are new balancers */
+    } else {
+        change_flags(host, word, 0, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
+    }
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Looking at endpoints: copies, so that no user code runs under a lock or in a read section.
+ */
+#include "cold.h"
+#include "members.h"
+#include "rcu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** In a read section, or under the update lock. */
+static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
+                    struct fo_endpoint_info *info)
+{
+    const struct fo__endpoint_settings *settings = fo__load_acquire(&endpoint->settings);
+    struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
+    uint64_t word = fo__load_acquire(&endpoint->host->word);
+    uint32_t slot = fo__snapshot_slot(snapshot, endpoint->id);
+    double live;
+
+    *info = fo_endpoint_info_init();
+    strcpy(info->name, fo_endpoint_name(endpoint));
+    info->id = endpoint->id;
+    info->data = endpoint->data;
+    info->tags = settings->tags;
+    info->max_weight = settings->max_weight;
+    info->min_weight = settings->min_weight;
+    info->health = fo__word_health(word) / (double)FO__HEALTH_ONE;
+    info->drained = slot != FO__NO_SLOT && snapshot->units[slot] == 0 && settings->max_weight > 0;
+    live = info->health * settings->max_weight;
+    info->live_weight = live > settings->min_weight ? live : settings->min_weight;
+    if (info->drained)
+        info->live_weight = 0;
+    info->state = fo__word_state(word);
+    info->epoch = fo__word_epoch(word);
+    info->started = counts.started;
+    info->finished = counts.finished;
+    info->failed = counts.failed;
+    info->in_flight = counts.started - counts.finished;
+}
+
+fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
+                             struct fo_endpoint_info *info)
+{
+    struct fo_endpoint_info found;
+    struct fo__snapshot *snapshot;
+    struct fo_endpoint *endpoint;
+    fo_status status = FO_NOTFOUND;
+
+    if (balancer == NULL || name == NULL || info == NULL || info->size != sizeof(*info))
+        return FO_EINVAL;
+    if (strnlen(name, FO_NAME_MAX + 1) > FO_NAME_MAX)
+        return FO_NOTFOUND;
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&balancer->core.snapshot);
+    endpoint = fo__names_get(&balancer->names, name);
+    if (snapshot->closed)
+        status = FO_CLOSED;
+    else if (endpoint != NULL) {
+        look_at(endpoint, snapshot, &found);
+        status = FO_OK;
+    }
+    fo__rcu_read_unlock();
+    if (status == FO_OK)
+        *info = found;
+    return status;
+}
+
+/** Copies all members. Caller holds the update lock. */
+static fo_status copy_all(struct fo_balancer *balancer, struct fo_endpoint_info **infos,
+                          uint32_t *count)
+{
+    const struct fo__snapshot *snapshot = fo__load_acquire(&balancer->core.snapshot);
+
+    if (balancer->closing)
+        return FO_CLOSED;
+    *infos = calloc(balancer->count + 1, sizeof(**infos));
+    if (*infos == NULL)
+        return FO_NOMEM;
+    *count = balancer->count;
+    for (uint32_t i = 0; i < *count; i++)
+        look_at(balancer->members[i], snapshot, &(*infos)[i]);
+    return FO_OK;
+}
+
+fo_status fo_endpoint_list(struct fo_balancer *balancer, fo_endpoint_visitor visitor, void *arg)
+{
+    struct fo_endpoint_info *infos = NULL;
+    uint32_t count = 0;
+    fo_status status;
+
+    if (balancer == NULL || visitor == NULL)
+        return FO_EINVAL;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    status = copy_all(balancer, &infos, &count);
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    for (uint32_t i = 0; i < count && visitor(&infos[i], arg); i++)
+        ;
+    free(infos);
+    return status;
+}

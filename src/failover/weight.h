@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Weight functions: from a live weight and an outcome to the next live weight. Pure arithmetic; what
+ * becomes of the host's state is judged in outcome.c.
+ */
+#ifndef FO_WEIGHT_H
+#define FO_WEIGHT_H
+
+#include <failover/health.h>
+
+/** Whether every number is in its documented range. */
+bool fo__weight_function_is_valid(const struct fo_weight_function *function);
+
+/** The live weight after a success. */
+double fo__weight_after_success(const struct fo_weight_function *function,
+                                const struct fo_weight_input *input);
+
+/** The live weight after a failure. */
+double fo__weight_after_failure(const struct fo_weight_function *function,
+                                const struct fo_weight_input *input);
+
+/** The live weight after a mild step: part of a failure, and never below the down threshold (at
+ * least 1 % of max_weight): a server that answers "busy" is not dead. */
+double fo__weight_after_mild_step(const struct fo_weight_function *function,
+                                  const struct fo_weight_input *input);
+
+#endif
