@@ -20,7 +20,7 @@
 #include "rcu.h"
 
 /** The lease's finish goes to the shared counter of a draining endpoint. In a read section. */
-static __attribute__((noinline)) void finish_draining(struct fo_endpoint *endpoint, bool failed)
+static void finish_draining(struct fo_endpoint *endpoint, bool failed)
 {
     struct fo__queue *queue = endpoint->host->queue;
 
@@ -33,28 +33,24 @@ static __attribute__((noinline)) void finish_draining(struct fo_endpoint *endpoi
     }
 }
 
-static __attribute__((noinline)) void finish_shared(struct fo_endpoint *endpoint, bool failed)
+static void finish_shared(struct fo_endpoint *endpoint, bool failed)
 {
     if (failed)
         fo__add_relaxed(&endpoint->shared_failed, 1);
     fo__add_release(&endpoint->shared.finished, 1); /* row.h, A */
 }
 
-/** Counts the lease as finished; afterwards nothing that it held may be touched. */
-static inline void count_finished(struct fo__core *core, struct fo_endpoint *endpoint,
-                                  fo__cell_ref ref, bool failed)
+void fo__finish_count(struct fo__core *core, struct fo_endpoint *endpoint, bool failed)
 {
     struct fo__row *row = fo__row_of(&core->rows);
-    struct fo__cell *cell;
+    struct fo__cell *cell = fo__row_cell(row, endpoint->cell);
 
     fo__rcu_read_lock();
-    cell = fo__row_cell(row, ref);
-    if (fo__unlikely(fo__load_acquire(&core->leaving) != 0 &&
-                     fo__release_is_draining(&endpoint->release))) {
+    if (fo__load_acquire(&core->leaving) != 0 && fo__release_is_draining(&endpoint->release)) {
         finish_draining(endpoint, failed);
-    } else if (fo__likely(cell != NULL)) {
+    } else if (cell != NULL) {
         if (failed)
-            fo__count(fo__row_failed(row, ref));
+            fo__count(fo__row_failed(row, endpoint->cell));
         fo__count_release(&cell->finished);
     } else {
         finish_shared(endpoint, failed);
@@ -62,60 +58,70 @@ static inline void count_finished(struct fo__core *core, struct fo_endpoint *end
     fo__rcu_read_unlock();
 }
 
-static __attribute__((noinline)) void apply(const struct fo_lease *lease, fo_outcome outcome)
+static void apply(const struct fo_lease *lease, fo_outcome outcome)
 {
+    uint64_t word = fo__load_acquire(&fo__lease_host(lease)->word);
     struct fo__evidence evidence;
 
+    if (outcome == FO_OUTCOME_SUCCESS && (word & FO__STATE_MASK) == FO__HEALTH_ONE)
+        return;
     evidence.outcome = outcome;
     evidence.epoch = lease->reserved[FO__LEASE_EPOCH];
-    evidence.is_trial = (lease->reserved[FO__LEASE_FLAGS] & FO__LEASE_IS_TRIAL) != 0;
+    evidence.is_trial = (lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }
 
-/** For leases that are not ordinary: void after a fork, or checked. True: go on as usual. */
-static __attribute__((noinline)) bool admit(struct fo_lease *lease, fo_status *status)
+/** Every finish that is not the ordinary one. Outside read sections. */
+static __attribute__((noinline)) fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
 {
-    bool from_before_fork = lease->reserved[FO__LEASE_PROCESS] != fo__process_generation;
-    bool checked = (lease->reserved[FO__LEASE_FLAGS] & FO__LEASE_IS_CHECKED) != 0;
-    bool known = !checked || fo__lease_check_close(lease);
+    struct fo_endpoint *endpoint;
+    uint64_t origin;
+    bool is_open;
 
-    if (from_before_fork) {
-        lease->endpoint = NULL;
-        *status = FO_OK;
-        return false;
+    if (lease == NULL || lease->endpoint == NULL || !fo__outcome_is_valid(outcome))
+        return FO_EINVAL;
+    endpoint = lease->endpoint;
+    origin = lease->reserved_wide[FO__LEASE_ORIGIN];
+    is_open = (origin & FO__ORIGIN_IS_CHECKED) == 0 || fo__lease_check_close(lease);
+    if (is_open && (origin & FO__ORIGIN_PROCESS_MASK) == fo__process_generation) {
+        apply(lease, outcome);
+        fo__finish_count(fo__lease_core(lease), endpoint, fo__outcome_is_failed(outcome));
     }
-    if (!known) {
-        lease->endpoint = NULL;
-        *status = FO_EINVAL;
-        return false;
-    }
-    return true;
+    lease->endpoint = NULL;
+    return is_open ? FO_OK : FO_EINVAL;
+}
+
+/** Whether nothing about the finish is special, as far as the lease and the host word tell. */
+static inline bool is_ordinary(const struct fo_lease *lease, fo_outcome outcome)
+{
+    return lease != NULL && lease->endpoint != NULL && outcome == FO_OUTCOME_SUCCESS &&
+           lease->reserved_wide[FO__LEASE_ORIGIN] == fo__process_generation &&
+           (fo__load_acquire(&fo__lease_host(lease)->word) & FO__STATE_MASK) == FO__HEALTH_ONE;
 }
 
 fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
 {
-    struct fo_endpoint *endpoint;
-    fo_status status;
-    uint64_t word;
+    struct fo__core *core;
+    struct fo__row *row;
+    struct fo__cell *cell;
 
-    if (fo__unlikely(lease == NULL || lease->endpoint == NULL || !fo__outcome_is_valid(outcome)))
-        return FO_EINVAL;
-    if (fo__unlikely(lease->reserved[FO__LEASE_PROCESS] != fo__process_generation ||
-                     (lease->reserved[FO__LEASE_FLAGS] & FO__LEASE_IS_CHECKED) != 0) &&
-        !admit(lease, &status))
-        return status;
-    endpoint = lease->endpoint;
-    word = fo__load_acquire(&fo__lease_host(lease)->word);
-    if (fo__unlikely(outcome != FO_OUTCOME_SUCCESS || (word & FO__STATE_MASK) != FO__HEALTH_ONE))
-        apply(lease, outcome);
+    if (fo__unlikely(!is_ordinary(lease, outcome)))
+        return finish_slow(lease, outcome);
+    core = fo__lease_core(lease);
+    row = fo__row_at_home(&core->rows);
+    if (fo__unlikely(row == NULL))
+        return finish_slow(lease, outcome);
+    cell = fo__row_cell(row, lease->reserved[FO__LEASE_CELL]);
+    if (fo__unlikely(cell == NULL || !fo__rcu_is_registered()))
+        return finish_slow(lease, outcome);
+    fo__rcu_read_lock_registered();
+    if (fo__unlikely(fo__load_acquire(&core->leaving) != 0)) {
+        fo__rcu_read_unlock();
+        return finish_slow(lease, outcome);
+    }
+    fo__count_release(&cell->finished);
+    fo__rcu_read_unlock();
     lease->endpoint = NULL;
-    count_finished(fo__lease_core(lease), endpoint, lease->reserved[FO__LEASE_CELL],
-                   fo__outcome_is_failed(outcome));
     return FO_OK;
-}
-
-void fo__finish_count(struct fo__core *core, struct fo_endpoint *endpoint, bool failed)
-{
-    count_finished(core, endpoint, endpoint->cell, failed);
 }

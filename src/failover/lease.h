@@ -16,15 +16,19 @@
 _Static_assert(sizeof(struct fo_lease) == 64, "a lease is one cache line");
 _Static_assert(offsetof(struct fo_lease, endpoint) == 0, "the public part comes first");
 
-enum { FO__LEASE_CORE, FO__LEASE_HOST };                                      /* reserved_pointer */
-enum { FO__LEASE_NONCE };                                                     /* reserved_wide */
-enum { FO__LEASE_CELL, FO__LEASE_EPOCH, FO__LEASE_FLAGS, FO__LEASE_PROCESS }; /* reserved */
+/* Which reserved word is what. */
+enum { FO__LEASE_HOST, FO__LEASE_CORE };   /* reserved_pointer */
+enum { FO__LEASE_NONCE, FO__LEASE_ORIGIN }; /* reserved_wide */
+enum { FO__LEASE_CELL, FO__LEASE_EPOCH };  /* reserved */
 
-#define FO__LEASE_IS_TRIAL 1u
-#define FO__LEASE_IS_CHECKED 2u /* its nonce is in the table of lease_check.c */
+/* The origin of an ordinary lease is the process generation and no more, so one compare tells a
+ * finish that there is nothing special about it. */
+#define FO__ORIGIN_IS_TRIAL (UINT64_C(1) << 32)
+#define FO__ORIGIN_IS_CHECKED (UINT64_C(1) << 33) /* its nonce is in the table of lease_check.c */
+#define FO__ORIGIN_PROCESS_MASK UINT64_C(0xffffffff)
 
 /** Counts forks: leases of another process generation are void. */
-extern uint32_t fo__process_generation;
+extern uint64_t fo__process_generation;
 
 static inline struct fo__core *fo__lease_core(const struct fo_lease *lease)
 {
@@ -36,10 +40,21 @@ static inline struct fo__host *fo__lease_host(const struct fo_lease *lease)
     return lease->reserved_pointer[FO__LEASE_HOST];
 }
 
+static inline void fo__lease_fill(struct fo_lease *lease, struct fo__core *core,
+                                  const struct fo__slot *slot, uint64_t word, uint64_t flags)
+{
+    lease->endpoint = slot->endpoint;
+    lease->reserved_pointer[FO__LEASE_HOST] = slot->host;
+    lease->reserved_pointer[FO__LEASE_CORE] = core;
+    lease->reserved_wide[FO__LEASE_ORIGIN] = fo__process_generation | flags;
+    lease->reserved[FO__LEASE_CELL] = slot->cell;
+    lease->reserved[FO__LEASE_EPOCH] = fo__word_epoch(word);
+}
+
 /** Counts a lease of the slot as started and fills it. In the read section of the pick. */
 static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core,
                                    struct fo__row *row, const struct fo__slot *slot, uint64_t word,
-                                   uint32_t flags)
+                                   uint64_t flags)
 {
     struct fo__cell *cell = fo__row_cell(row, slot->cell);
 
@@ -47,17 +62,7 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
         fo__count(&cell->started);
     else
         fo__add_relaxed(&slot->endpoint->shared.started, 1);
-    lease->endpoint = slot->endpoint;
-    lease->reserved_pointer[FO__LEASE_CORE] = core;
-    lease->reserved_pointer[FO__LEASE_HOST] = slot->host;
-    lease->reserved_wide[FO__LEASE_NONCE] = 0;
-    lease->reserved_wide[1] = 0;
-    lease->reserved[FO__LEASE_CELL] = slot->cell;
-    lease->reserved[FO__LEASE_EPOCH] = fo__word_epoch(word);
-    lease->reserved[FO__LEASE_FLAGS] = flags;
-    lease->reserved[FO__LEASE_PROCESS] = fo__process_generation;
-    lease->reserved[4] = 0;
-    lease->reserved[5] = 0;
+    fo__lease_fill(lease, core, slot, word, flags);
 }
 
 #endif

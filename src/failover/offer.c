@@ -81,7 +81,7 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
         if ((word & FO__FLAG_DUE) != 0 &&
             fo__cas_acq_rel(&slot->endpoint->host->word, &word,
                             (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
-            fo__lease_start(lease, core, row, slot, word, FO__LEASE_IS_TRIAL);
+            fo__lease_start(lease, core, row, slot, word, FO__ORIGIN_IS_TRIAL);
             return true;
         }
     }

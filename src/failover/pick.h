@@ -11,6 +11,7 @@
 
 struct fo__limits {
     uint64_t require_tags;
+    bool strict;                /* nothing left: refuse, instead of dropping the exclusions */
     struct fo__without without; /* excluded slots */
 };
 

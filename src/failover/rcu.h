@@ -18,6 +18,8 @@
 #ifndef FO_RCU_H
 #define FO_RCU_H
 
+#include <stdbool.h>
+
 #ifdef FO_EXPLORE
 
 /* The explorer's own grace periods: a thread that waits is not scheduled until the sections that
@@ -26,6 +28,8 @@ void fo__rcu_read_lock(void);
 void fo__rcu_read_unlock(void);
 void fo__rcu_synchronize(void);
 static inline void fo__rcu_register_thread(void) {}
+static inline bool fo__rcu_is_registered(void) { return true; }
+static inline void fo__rcu_read_lock_registered(void) { fo__rcu_read_lock(); }
 static inline void fo__rcu_before_fork(void) {}
 static inline void fo__rcu_after_fork_parent(void) {}
 static inline void fo__rcu_after_fork_child(void) {}
@@ -61,6 +65,18 @@ extern char fo__rcu_tag;
 
 static inline void fo__rcu_read_lock(void) { urcu_bp_read_lock(); }
 
+/** Whether a read section needs no registration first: true from a thread's first section until
+ * late in its exit. Asking before the section keeps the call out of the hot path. */
+static inline bool fo__rcu_is_registered(void) { return URCU_TLS(urcu_bp_reader) != NULL; }
+
+/** As fo__rcu_read_lock(), by a thread that has just seen fo__rcu_is_registered(). */
+static inline void fo__rcu_read_lock_registered(void)
+{
+    if (!fo__rcu_is_registered())
+        __builtin_unreachable(); /* so the compiler leaves the registration out */
+    urcu_bp_read_lock();
+}
+
 static inline void fo__rcu_read_unlock(void)
 {
 #ifdef FO__TSAN
@@ -79,6 +95,7 @@ static inline void fo__rcu_synchronize(void)
 }
 
 static inline void fo__rcu_register_thread(void) { urcu_bp_register_thread(); }
+
 static inline void fo__rcu_before_fork(void) { urcu_bp_before_fork(); }
 static inline void fo__rcu_after_fork_parent(void) { urcu_bp_after_fork_parent(); }
 static inline void fo__rcu_after_fork_child(void) { urcu_bp_after_fork_child(); }

@@ -8,7 +8,7 @@
  *   thread (TLS) ──► table { balancer id → row }        one compare when the row is known
  *                                       │
  *   row set of a balancer ──► row ──► row ──► …          every row ever made, never unlinked
- *                              └─ segment[0] 16 cells, [1] 32, [2] 64, … never move
+ *                              └─ segment[0] 32 cells, [1] 64, [2] 128, … never move
  *                                   cell = { started, finished }, and `failed` behind them
  *
  * Endpoints are numbered densely inside their balancer; an endpoint's number is its cell in every
@@ -43,18 +43,20 @@ struct fo__cell {
     _Atomic uint64_t finished;
 };
 
-/* Where a cell is: segment in the upper 5 bits, place in the lower 27. */
+/* Where a cell is: its offset in the segment in bytes, a multiple of 16, and the segment in the
+ * lower four bits. */
 typedef uint32_t fo__cell_ref;
-#define FO__CELL_PLACE_BITS 27
-#define FO__CELL_PLACE_MASK ((UINT32_C(1) << FO__CELL_PLACE_BITS) - 1)
-#define FO__SEGMENTS 17u /* 16 + 32 + … + 2^20 cells: more than FO__CELLS_MAX */
-#define FO__CELLS_MAX (UINT32_C(1) << 20)
+#define FO__SEGMENTS 16u           /* 32 + 64 + … + 2^20 cells: more than endpoints can be */
+#define FO__SEGMENT_MASK UINT32_C(15)
+#define FO__FIRST_SEGMENT_CELLS UINT32_C(32)
+
+_Static_assert(sizeof(struct fo__cell) == 16, "the offset of a cell leaves four bits free");
 
 struct fo__row {
-    uint64_t balancer_id;
+    struct fo__cell *_Atomic segment[FO__SEGMENTS];
     _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
     _Atomic uint64_t rng;  /* every further sample */
-    struct fo__cell *_Atomic segment[FO__SEGMENTS];
+    uint64_t balancer_id;
     struct fo__row *_Atomic next; /* in the set; newest first */
     _Atomic uint32_t claimed;
     bool counts; /* has segments; false beyond the row limit */
@@ -106,46 +108,58 @@ void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed);
 void fo__row_registry_before_fork(void);
 void fo__row_registry_after_fork(void);
 
-/** The calling thread's row. Outside read sections. */
-static inline struct fo__row *fo__row_of(struct fo__row_set *set)
+/** The calling thread's row if it is where it is looked for first, else NULL. Outside read sections.
+ */
+static inline struct fo__row *fo__row_at_home(const struct fo__row_set *set)
 {
     const struct fo__row_entry *home =
         &fo__thread_rows.entry[set->balancer_id & fo__thread_rows.mask];
 
-    if (fo__likely(home->balancer_id == set->balancer_id))
-        return home->row;
-    return fo__row_of_slow(set);
+    if (fo__unlikely(home->balancer_id != set->balancer_id))
+        return NULL;
+    if (home->row == NULL)
+        __builtin_unreachable();
+    return home->row;
 }
 
-static inline fo__cell_ref fo__cell_ref_of(uint32_t index)
+/** The calling thread's row. Outside read sections. */
+static inline struct fo__row *fo__row_of(struct fo__row_set *set)
 {
-    uint32_t shifted = index + 16;
-    uint32_t top = 31u - (uint32_t)__builtin_clz(shifted); /* ≥ 4 */
-
-    return (top - 4) << FO__CELL_PLACE_BITS | (shifted - (UINT32_C(1) << top));
+    struct fo__row *row = fo__row_at_home(set);
+    return fo__likely(row != NULL) ? row : fo__row_of_slow(set);
 }
 
 static inline uint32_t fo__segment_cells(uint32_t segment)
 {
-    return UINT32_C(16) << segment;
+    return FO__FIRST_SEGMENT_CELLS << segment;
+}
+
+static inline fo__cell_ref fo__cell_ref_of(uint32_t index)
+{
+    uint32_t shifted = index + FO__FIRST_SEGMENT_CELLS;
+    uint32_t top = 31u - (uint32_t)__builtin_clz(shifted); /* ≥ 5 */
+
+    return (shifted - (UINT32_C(1) << top)) * (uint32_t)sizeof(struct fo__cell) | (top - 5);
 }
 
 /** The cell in a row, or NULL: use the endpoint's shared one. */
 static inline struct fo__cell *fo__row_cell(struct fo__row *row, fo__cell_ref ref)
 {
-    struct fo__cell *segment = fo__load_acquire(&row->segment[ref >> FO__CELL_PLACE_BITS]); /* C */
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref & FO__SEGMENT_MASK]); /* C */
 
-    return fo__likely(segment != NULL) ? segment + (ref & FO__CELL_PLACE_MASK) : NULL;
+    if (fo__unlikely(segment == NULL))
+        return NULL;
+    return (struct fo__cell *)(void *)((char *)segment + (ref & ~FO__SEGMENT_MASK));
 }
 
 /** The failure count beside a cell of the row. */
 static inline _Atomic uint64_t *fo__row_failed(struct fo__row *row, fo__cell_ref ref)
 {
-    uint32_t index = ref >> FO__CELL_PLACE_BITS;
+    uint32_t index = ref & FO__SEGMENT_MASK;
     struct fo__cell *segment = fo__load_acquire(&row->segment[index]); /* C */
     _Atomic uint64_t *failed = (_Atomic uint64_t *)(void *)(segment + fo__segment_cells(index));
 
-    return failed + (ref & FO__CELL_PLACE_MASK);
+    return failed + ref / sizeof(struct fo__cell);
 }
 
 /** Adds one to a counter that only the calling thread writes. */

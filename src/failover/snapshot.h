@@ -39,8 +39,8 @@
 
 struct fo__slot {
     struct fo__alias_column column;
+    struct fo_endpoint *endpoint; /* this and the next stand as in a lease */
     struct fo__host *host;
-    struct fo_endpoint *endpoint;
     fo__cell_ref cell;
     uint32_t floor; /* min_weight / max_weight in units of 2^-31 */
 };
