@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a sized struct of any version: a shorter one leaves our defaults in the fields it does not
- * know, a longer one is accepted while its unknown tail is zero.
+ * Sized structs of any version. Reading: a shorter one leaves our defaults in the fields it does not
+ * know, a longer one is accepted while its unknown tail is zero. Writing: only what the caller has
+ * room for, and only what we know.
  */
 #ifndef FO_ABI_H
 #define FO_ABI_H
@@ -9,6 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+
+/** Whether a size can be one of a struct of this library. */
+static inline bool fo__abi_size_is_sane(size_t size, size_t our_size)
+{
+    return size > sizeof(size_t) && size <= our_size + 4096;
+}
 
 /**
  * Copies a caller's struct over ours, which holds the defaults.
@@ -22,7 +29,7 @@ static inline bool fo__abi_read(void *ours, size_t our_size, const void *theirs)
     size_t their_size;
 
     memcpy(&their_size, theirs, sizeof(their_size));
-    if (their_size <= sizeof(size_t) || their_size > our_size + 4096)
+    if (!fo__abi_size_is_sane(their_size, our_size))
         return false;
     for (size_t i = our_size; i < their_size; i++)
         if (bytes[i] != 0)
@@ -32,6 +39,18 @@ static inline bool fo__abi_read(void *ours, size_t our_size, const void *theirs)
     memcpy((unsigned char *)ours + sizeof(size_t), bytes + sizeof(size_t),
            their_size - sizeof(size_t));
     return true;
+}
+
+/** Copies our struct over a caller's, whose `size` is sane and stays. */
+static inline void fo__abi_write(void *theirs, const void *ours, size_t our_size)
+{
+    size_t their_size;
+
+    memcpy(&their_size, theirs, sizeof(their_size));
+    if (their_size > our_size)
+        their_size = our_size;
+    memcpy((unsigned char *)theirs + sizeof(size_t), (const unsigned char *)ours + sizeof(size_t),
+           their_size - sizeof(size_t));
 }
 
 #endif

@@ -18,14 +18,14 @@
 #define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
 
 /** Reads each excluded slot's contribution once, so that all sums of one draw subtract the same. */
-static struct fo__without weigh_excluded(const struct fo__snapshot *snapshot,
-                                         const struct fo__limits *limits)
+static void weigh_excluded(const struct fo__snapshot *snapshot, const struct fo__limits *limits,
+                           struct fo__without *without)
 {
-    struct fo__without without = limits->without;
-
-    for (uint32_t i = 0; i < without.count; i++)
-        without.worth[i] = fo__load_relaxed(&snapshot->tree.node[0][without.slot[i]]);
-    return without;
+    without->count = limits->without.count;
+    for (uint32_t i = 0; i < without->count; i++) {
+        without->slot[i] = limits->without.slot[i];
+        without->worth[i] = fo__load_relaxed(&snapshot->tree.node[0][without->slot[i]]);
+    }
 }
 
 /** Where a range of slots begins in the measure and how much it is worth. */
@@ -117,11 +117,13 @@ static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
                             const struct fo__limits *limits, bool *worthless)
 {
     for (int draws = 0; draws < DRAWS; draws++) {
-        struct fo__without without = weigh_excluded(snapshot, limits);
-        uint32_t slot = limits->require_tags == 0 ? draw_any(snapshot, row, &without)
-                                                  : draw_tagged(snapshot, row, limits, &without);
+        struct fo__without without;
+        uint32_t slot;
         uint64_t worth;
 
+        weigh_excluded(snapshot, limits, &without);
+        slot = limits->require_tags == 0 ? draw_any(snapshot, row, &without)
+                                         : draw_tagged(snapshot, row, limits, &without);
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
             return FO__NO_SLOT;

@@ -142,9 +142,10 @@ static __attribute__((noinline)) fo_status pick_slow(struct fo__core *core,
     if (offered && limits->without.count > 0 && fo__offer_take(core, snapshot, row, limits, lease))
         return leave(core, lease, FO_OK);
     if (limits->without.count > 0 && !limits->strict) {
-        struct fo__limits reuse = fo__no_limits;
+        struct fo__limits reuse;
 
         reuse.require_tags = limits->require_tags;
+        reuse.without.count = 0;
         slot = fo__draw_from_tree(core, snapshot, row, &reuse);
         if (slot != FO__NO_SLOT)
             return start(core, snapshot, row, slot, lease);

@@ -98,13 +98,13 @@ static inline uint32_t fo__slot_fraction(const struct fo__slot *slot, uint64_t w
     return health > slot->floor ? health : slot->floor;
 }
 
-/** f(word): what a slot contributes to the sums. */
+/** f(word): what a slot contributes to the sums; rounded up, so that whoever may be picked counts. */
 static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint32_t slot,
                                       uint64_t word)
 {
     fo__u128 scaled = (fo__u128)snapshot->units[slot] *
                       fo__slot_fraction(&snapshot->slot[slot], word);
-    return (uint64_t)(scaled >> 31);
+    return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
 }
 
 /** Makes the contribution of a slot equal to f(host word). In a read section, or the updater. */

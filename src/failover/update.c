@@ -14,6 +14,7 @@
  */
 #include "update.h"
 
+#include "abi.h"
 #include "cold.h"
 #include "rcu.h"
 
@@ -425,20 +426,23 @@ static fo_status run(struct fo_balancer *balancer, const struct fo_endpoint_conf
     return status;
 }
 
+/** Runs with a result of our own version, and copies it to the caller's. */
 static fo_status run_with_result(struct fo_balancer *balancer,
                                  const struct fo_endpoint_config *upserts, size_t n,
                                  const char *const *removals, size_t m, bool replace,
                                  struct fo_update_result *result)
 {
-    struct fo_update_result own = fo_update_result_init();
+    struct fo_update_result ours = fo_update_result_init();
     fo_status status;
 
-    if (balancer == NULL || (result != NULL && result->size != sizeof(*result)))
+    if (balancer == NULL ||
+        (result != NULL && !fo__abi_size_is_sane(result->size, sizeof(*result))))
         return FO_EINVAL;
+    status = run(balancer, upserts, n, removals, m, replace, &ours);
     if (result != NULL)
-        *result = own;
-    status = run(balancer, upserts, n, removals, m, replace, result != NULL ? result : &own);
-    fo_update_result_fini(&own);
+        fo__abi_write(result, &ours, sizeof(ours));
+    else
+        fo_update_result_fini(&ours);
     return status;
 }
 
@@ -449,16 +453,22 @@ fo_status fo_balancer_update(struct fo_balancer *balancer, const struct fo_endpo
     return run_with_result(balancer, upserts, n, removals, m, false, result);
 }
 
+static fo_status refuse_replace(struct fo_update_result *result, const char *offence)
+{
+    struct fo_update_result ours = fo_update_result_init();
+
+    ours.offence = offence;
+    if (result != NULL && fo__abi_size_is_sane(result->size, sizeof(*result)))
+        fo__abi_write(result, &ours, sizeof(ours));
+    return FO_EINVAL;
+}
+
 fo_status fo_balancer_replace(struct fo_balancer *balancer, const struct fo_endpoint_config *all,
                               size_t n, unsigned flags, struct fo_update_result *result)
 {
-    if ((flags & ~FO_REPLACE_ALLOW_EMPTY) != 0 ||
-        (n == 0 && (flags & FO_REPLACE_ALLOW_EMPTY) == 0)) {
-        if (result != NULL && result->size == sizeof(*result)) {
-            *result = fo_update_result_init();
-            result->offence = n == 0 ? "the list is empty" : "an unknown flag is set";
-        }
-        return FO_EINVAL;
-    }
+    if ((flags & ~FO_REPLACE_ALLOW_EMPTY) != 0)
+        return refuse_replace(result, "an unknown flag is set");
+    if (n == 0 && (flags & FO_REPLACE_ALLOW_EMPTY) == 0)
+        return refuse_replace(result, "the list is empty");
     return run_with_result(balancer, all, n, NULL, 0, true, result);
 }

@@ -3,6 +3,7 @@
  * The result of an update: one block with three lists and the names they point at, reserved before
  * the update is committed, so that telling cannot fail.
  */
+#include "abi.h"
 #include "update.h"
 
 #include <stdlib.h>
@@ -81,8 +82,10 @@ void fo__update_result_fill(struct fo__update *update)
 
 void fo_update_result_fini(struct fo_update_result *result)
 {
+    struct fo_update_result empty = fo_update_result_init();
+
     if (result == NULL)
         return;
     free(result->memory);
-    *result = fo_update_result_init();
+    fo__abi_write(result, &empty, sizeof(empty));
 }

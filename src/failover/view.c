@@ -2,6 +2,7 @@
  *
  * Looking at endpoints: copies, so that no user code runs under a lock or in a read section.
  */
+#include "abi.h"
 #include "cold.h"
 #include "members.h"
 #include "rcu.h"
@@ -48,7 +49,8 @@ fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
     struct fo_endpoint *endpoint;
     fo_status status = FO_NOTFOUND;
 
-    if (balancer == NULL || name == NULL || info == NULL || info->size != sizeof(*info))
+    if (balancer == NULL || name == NULL || info == NULL ||
+        !fo__abi_size_is_sane(info->size, sizeof(*info)))
         return FO_EINVAL;
     if (strnlen(name, FO_NAME_MAX + 1) > FO_NAME_MAX)
         return FO_NOTFOUND;
@@ -63,7 +65,7 @@ fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
     }
     fo__rcu_read_unlock();
     if (status == FO_OK)
-        *info = found;
+        fo__abi_write(info, &found, sizeof(found));
     return status;
 }
 
