@@ -66,6 +66,7 @@ struct fo_endpoint {
     uint64_t seen_word; /* the host word last told */
     bool in_batch;
     bool removed_told;
+    bool is_dead; /* told about and waited for; only its place in the queue keeps it */
     struct fo_endpoint *batch_next;
 };
 

@@ -5,7 +5,7 @@
  *           ─► balancer  ─► `closed`, free
  *     batch ─► each endpoint: compare with what was told last, tell the difference in order
  *           ─► released?  ─► dead
- *     dead  ─► one grace period for all ─► free
+ *     dead  ─► one grace period for all ─► free, or once it is out of the queue
  *
  * Nothing is stored per event. An endpoint has pending bits (set by updates and the last finish) and
  * the host word that was told last; the events are their difference to now, always in the order
@@ -157,6 +157,15 @@ static void take_host(struct fo_runtime *runtime, struct fo__host *host, uint64_
     }
 }
 
+static void take_endpoint(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
+{
+    fo__node_taken(&endpoint->node);
+    if (endpoint->is_dead)
+        fo__members_free(endpoint);
+    else
+        add_to_batch(runtime, endpoint);
+}
+
 static size_t close_balancer(struct fo_balancer *balancer)
 {
     struct fo_event event = {.kind = FO_EVENT_CLOSED, .endpoint = ""};
@@ -179,8 +188,7 @@ static size_t take_queue(struct fo_runtime *runtime, uint64_t now_ns)
             take_host(runtime, fo__container_of(node, struct fo__host, node), now_ns);
             break;
         case FO__NODE_ENDPOINT:
-            fo__node_taken(node);
-            add_to_batch(runtime, fo__container_of(node, struct fo_endpoint, node));
+            take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node));
             break;
         case FO__NODE_BALANCER:
             told += close_balancer(fo__container_of(node, struct fo_balancer, node));
@@ -213,12 +221,15 @@ static void bury(struct fo_runtime *runtime)
 {
     if (runtime->dead == NULL)
         return;
-    fo__rcu_synchronize(); /* the finisher that released it may still be in its read section */
+    fo__rcu_synchronize(); /* whoever told us of the release may still be about to queue it */
     while (runtime->dead != NULL) {
         struct fo_endpoint *endpoint = runtime->dead;
 
         runtime->dead = endpoint->batch_next;
-        fo__members_free(endpoint);
+        if (fo__load_acquire(&endpoint->node.queued) != 0)
+            endpoint->is_dead = true; /* linked in the queue: freed when it is taken out */
+        else
+            fo__members_free(endpoint);
     }
 }
 

@@ -135,7 +135,8 @@ bool fo__group_retire_host(struct fo__host *host)
     bool unused;
 
     pthread_mutex_lock(&group->lock);
-    unused = host->references == 0;
+    /* Whoever dropped the last reference may have queued it again meanwhile: then it comes again. */
+    unused = host->references == 0 && fo__load_acquire(&host->node.queued) == 0;
     if (unused) {
         fo__names_remove(&group->hosts, host->name);
         fo__names_reap(&group->hosts); /* read under the lock only: no grace period */

@@ -102,8 +102,12 @@ void fo__members_free(struct fo_endpoint *endpoint)
 
 void fo__members_tell(struct fo_endpoint *endpoint, uint32_t pending)
 {
+    /* One section around both: the dispatcher may hear of the first through an earlier push, and
+     * frees what was released only after a grace period. */
+    fo__rcu_read_lock();
     fo__or_acq_rel(&endpoint->pending, pending);
     fo__queue_push(endpoint->host->queue, &endpoint->node);
+    fo__rcu_read_unlock();
 }
 
 /* ---- Balancers --------------------------------------------------------------------------- */

@@ -52,10 +52,12 @@ static inline void fo__rcu_looked_up(void *tag) { (void)tag; }
 #define FO__TSAN 1
 #endif
 
+/** Stands for every grace period: ThreadSanitizer is told that readers release and waiters acquire. */
+extern char fo__rcu_tag;
+
 #ifdef FO__TSAN
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-extern char fo__rcu_tag;
 #define FO__TSAN_ACQUIRE(address) __tsan_acquire(address)
 #define FO__TSAN_RELEASE(address) __tsan_release(address)
 #else
@@ -79,9 +81,7 @@ static inline void fo__rcu_read_lock_registered(void)
 
 static inline void fo__rcu_read_unlock(void)
 {
-#ifdef FO__TSAN
     FO__TSAN_RELEASE(&fo__rcu_tag);
-#endif
     urcu_bp_read_unlock();
 }
 
@@ -89,9 +89,7 @@ static inline void fo__rcu_read_unlock(void)
 static inline void fo__rcu_synchronize(void)
 {
     urcu_bp_synchronize_rcu();
-#ifdef FO__TSAN
     FO__TSAN_ACQUIRE(&fo__rcu_tag);
-#endif
 }
 
 static inline void fo__rcu_register_thread(void) { urcu_bp_register_thread(); }
