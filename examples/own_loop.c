@@ -30,8 +30,8 @@ static fo_status set_up(struct fo_runtime *runtime, bool *recovered, struct fo_b
     config.trial.backoff_ms = 20;
     status = fo_balancer_create(&config, balancer);
     if (status == FO_OK)
-        status = fo_subscribe(*balancer, FO_EVENT_DOWN | FO_EVENT_RECOVERED, on_event, recovered,
-                              NULL);
+        status =
+            fo_subscribe(*balancer, FO_EVENT_DOWN | FO_EVENT_RECOVERED, on_event, recovered, NULL);
     return status == FO_OK ? fo_balancer_update(*balancer, &server, 1, NULL, 0, NULL) : status;
 }
 

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The example of README.md.
+ */
 #include <failover/failover.h>
 #include <stdio.h>
 

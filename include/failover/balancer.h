@@ -31,9 +31,9 @@ struct fo_balancer;
 
 struct fo_config {
     size_t size;
-    const char *name;           /**< For log lines and events; NULL: ""; copied. */
-    struct fo_group *group;     /**< NULL: a health group of its own. */
-    struct fo_runtime *runtime; /**< NULL: the group's, or the process's default. With a group it
+    const char *name;             /**< For log lines and events; NULL: ""; copied. */
+    struct fo_group *group;       /**< NULL: a health group of its own. */
+    struct fo_runtime *runtime;   /**< NULL: the group's, or the process's default. With a group it
                                      must be NULL or the group's own. Must outlive the balancer. */
     struct fo_trial_config trial; /**< For a group of its own; all zero with a group given. */
     struct fo_weight_function weight; /**< How outcomes move health. */
@@ -133,10 +133,10 @@ struct fo_update_result {
     size_t updated_count;
     const struct fo_update_entry *removed;
     size_t removed_count;
-    size_t offender;         /**< When refused for an entry: its index; otherwise SIZE_MAX. */
-    bool offender_removal;   /**< The index counts removals, not upserts. */
-    const char *offence;     /**< What is wrong, in words; static; "" when nothing is. */
-    void *memory;            /**< The library's; see fo_update_result_fini(). */
+    size_t offender;       /**< When refused for an entry: its index; otherwise SIZE_MAX. */
+    bool offender_removal; /**< The index counts removals, not upserts. */
+    const char *offence;   /**< What is wrong, in words; static; "" when nothing is. */
+    void *memory;          /**< The library's; see fo_update_result_fini(). */
 };
 
 static inline struct fo_update_result fo_update_result_init(void)

@@ -41,9 +41,9 @@ typedef enum fo_status {
     FO_NOMEM = 3,       /**< Out of memory; nothing was changed: free some, call again. */
     FO_EINVAL = 4,      /**< An argument is out of range; nothing was changed: fix the caller. */
     FO_NOTFOUND = 5,    /**< No endpoint of that name; nothing was changed: refresh your list. */
-    FO_DUPLICATE = 6,   /**< A name stands twice in one update; nothing was changed: fix the list. */
-    FO_BUSY = 7,        /**< Still in use, or already running: finish that first, call again. */
-    FO_SYSTEM = 8       /**< The system refused a thread or a descriptor: raise the limit. */
+    FO_DUPLICATE = 6, /**< A name stands twice in one update; nothing was changed: fix the list. */
+    FO_BUSY = 7,      /**< Still in use, or already running: finish that first, call again. */
+    FO_SYSTEM = 8     /**< The system refused a thread or a descriptor: raise the limit. */
 } fo_status;
 
 /** The name of a status, "FO_OK" for FO_OK; "FO_?" for an unknown value. Static, never NULL. */

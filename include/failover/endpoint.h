@@ -36,9 +36,9 @@ struct fo_endpoint;
 
 struct fo_endpoint_config {
     size_t size;
-    const char *name;   /**< 1 … FO_NAME_MAX bytes, any but NUL; unique in its balancer; copied. */
-    double max_weight;  /**< Weight at full health; 0 … FO_WEIGHT_MAX; 0: never picked. */
-    double min_weight;  /**< Live weight never falls below; 0 … max_weight. Above 0 the endpoint
+    const char *name;  /**< 1 … FO_NAME_MAX bytes, any but NUL; unique in its balancer; copied. */
+    double max_weight; /**< Weight at full health; 0 … FO_WEIGHT_MAX; 0: never picked. */
+    double min_weight; /**< Live weight never falls below; 0 … max_weight. Above 0 the endpoint
                              keeps a trickle of traffic even when down. */
     double init_weight; /**< Live weight of a host seen for the first time: min_weight …
                              max_weight or FO_INIT_WEIGHT_MAX; 0: down until a trial succeeds. */

@@ -39,13 +39,13 @@ FO_API const char *fo_event_kind_name(fo_event_kind kind);
 
 /** Why a host changed its state. */
 typedef enum fo_reason {
-    FO_REASON_NONE = 0,           /**< Not a change of state. */
-    FO_REASON_OUTCOME_DOWN = 1,   /**< Somebody reported FO_OUTCOME_DOWN. */
-    FO_REASON_NO_HEALTH = 2,      /**< Failures took the live weight to 0. */
-    FO_REASON_BACKOFF_OVER = 3,   /**< Time for a trial. */
-    FO_REASON_TRIAL_SUCCESS = 4,  /**< A request picked after it went down succeeded. */
-    FO_REASON_TRIAL_FAILED = 5,   /**< The trial failed or ran out of time. */
-    FO_REASON_STARTED_DOWN = 6    /**< Added with init_weight 0. */
+    FO_REASON_NONE = 0,          /**< Not a change of state. */
+    FO_REASON_OUTCOME_DOWN = 1,  /**< Somebody reported FO_OUTCOME_DOWN. */
+    FO_REASON_NO_HEALTH = 2,     /**< Failures took the live weight to 0. */
+    FO_REASON_BACKOFF_OVER = 3,  /**< Time for a trial. */
+    FO_REASON_TRIAL_SUCCESS = 4, /**< A request picked after it went down succeeded. */
+    FO_REASON_TRIAL_FAILED = 5,  /**< The trial failed or ran out of time. */
+    FO_REASON_STARTED_DOWN = 6   /**< Added with init_weight 0. */
 } fo_reason;
 
 /** The name of a reason, "no health" for FO_REASON_NO_HEALTH; "?" if unknown. Static. */
@@ -55,15 +55,15 @@ FO_API const char *fo_reason_name(fo_reason reason);
 struct fo_event {
     size_t size;
     fo_event_kind kind;
-    const char *balancer;     /**< fo_config.name */
-    const char *endpoint;     /**< Its name; "" for FO_EVENT_CLOSED. */
-    uint64_t endpoint_id;     /**< The incarnation; 0 for FO_EVENT_CLOSED. */
-    void *data;               /**< The incarnation's data. */
-    fo_state old_state;       /**< Before and after, for down, trial and recovered. */
+    const char *balancer; /**< fo_config.name */
+    const char *endpoint; /**< Its name; "" for FO_EVENT_CLOSED. */
+    uint64_t endpoint_id; /**< The incarnation; 0 for FO_EVENT_CLOSED. */
+    void *data;           /**< The incarnation's data. */
+    fo_state old_state;   /**< Before and after, for down, trial and recovered. */
     fo_state new_state;
     fo_reason reason;
-    double health;            /**< 0 … 1, now. */
-    uint32_t missed;          /**< Changes to or from down since the last event that were merged
+    double health;   /**< 0 … 1, now. */
+    uint32_t missed; /**< Changes to or from down since the last event that were merged
                                    into this one. */
 };
 

@@ -19,7 +19,8 @@ void fo__alias_build(const uint64_t *units, uint32_t n, struct fo__alias_column 
                      uint64_t *scratch_share, uint32_t *scratch_stack)
 {
     uint64_t *share = scratch_share;
-    uint32_t *stack = scratch_stack; /* narrow columns grow from the left, wide ones from the right */
+    uint32_t *stack =
+        scratch_stack; /* narrow columns grow from the left, wide ones from the right */
     uint32_t narrow = 0;
     uint32_t wide = n;
     uint64_t total = 0;

@@ -30,21 +30,25 @@ void fo__explore_step(void);
 #define fo__store_release(p, v) (FO__STEP(), atomic_store_explicit((p), (v), memory_order_release))
 
 /* Read-modify-write; each returns the value before. */
-#define fo__add_relaxed(p, v) (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
-#define fo__add_release(p, v) (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_release))
-#define fo__add_acq_rel(p, v) (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
-#define fo__sub_acq_rel(p, v) (FO__STEP(), atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel))
+#define fo__add_relaxed(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define fo__add_release(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_release))
+#define fo__add_acq_rel(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
+#define fo__sub_acq_rel(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel))
 #define fo__or_acq_rel(p, v) (FO__STEP(), atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
-#define fo__and_acq_rel(p, v) (FO__STEP(), atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
+#define fo__and_acq_rel(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
 #define fo__exchange_acq_rel(p, v)                                                                 \
     (FO__STEP(), atomic_exchange_explicit((p), (v), memory_order_acq_rel))
 
 /* Compare and swap; *expected is what was found. Acquire-release on success, relaxed on failure
  * (a loop that looks at what it found compares it again before acting). */
 #define fo__cas_acq_rel(p, expected, desired)                                                      \
-    (FO__STEP(), atomic_compare_exchange_strong_explicit((p), (expected), (desired),               \
-                                                         memory_order_acq_rel,                     \
-                                                         memory_order_relaxed))
+    (FO__STEP(), atomic_compare_exchange_strong_explicit(                                          \
+                     (p), (expected), (desired), memory_order_acq_rel, memory_order_relaxed))
 
 #define fo__likely(x) __builtin_expect(!!(x), 1)
 #define fo__unlikely(x) __builtin_expect(!!(x), 0)

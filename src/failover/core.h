@@ -11,7 +11,7 @@
 #include <failover/health.h>
 
 /* Bits of core.attention. 0 lets a pick take the short way. */
-#define FO__OFFERS 16u                         /* trials on offer at once */
+#define FO__OFFERS 16u /* trials on offer at once */
 #define FO__ATTENTION_OFFERS ((1u << FO__OFFERS) - 1)
 #define FO__ATTENTION_CHECK (1u << FO__OFFERS) /* leases are checked: never taken back */
 

@@ -105,7 +105,8 @@ static bool is_behind(struct fo__core *core)
 
     if (core->group_changes == NULL)
         return false;
-    changes = fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
+    changes =
+        fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
     if (changes == fo__load_relaxed(&core->changes_seen))
         return false;
     fo__store_relaxed(&core->changes_seen, changes);

@@ -40,7 +40,8 @@ struct fo_endpoint {
     struct fo__host *host;
     struct fo__core *core;
     void *data;
-    struct fo__endpoint_settings *_Atomic settings; /* in a read section, or under the update lock */
+    struct fo__endpoint_settings
+        *_Atomic settings;  /* in a read section, or under the update lock */
     struct fo__counts base; /* what the rows' cell held when this incarnation began */
 
     /* Written by finishers when draining, and by threads without a row. */

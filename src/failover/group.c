@@ -19,7 +19,8 @@ static struct fo_trial_config with_defaults(const struct fo_trial_config *given)
     if (trial.backoff_ms == 0)
         trial.backoff_ms = BACKOFF_MS;
     if (trial.backoff_max_ms == 0)
-        trial.backoff_max_ms = trial.backoff_ms > BACKOFF_MAX_MS ? trial.backoff_ms : BACKOFF_MAX_MS;
+        trial.backoff_max_ms =
+            trial.backoff_ms > BACKOFF_MAX_MS ? trial.backoff_ms : BACKOFF_MAX_MS;
     if (trial.timeout_ms == 0)
         trial.timeout_ms = TIMEOUT_MS;
     return trial;
@@ -85,8 +86,8 @@ void fo__group_unref(struct fo_group *group)
 /** Caller holds the group lock. */
 static struct fo__host *make_host(struct fo_group *group, const char *name, uint64_t word)
 {
-    struct fo__host *host = aligned_alloc(
-        FO__CACHE_LINE, (sizeof(*host) + FO__CACHE_LINE - 1) / FO__CACHE_LINE * FO__CACHE_LINE);
+    struct fo__host *host = aligned_alloc(FO__CACHE_LINE, (sizeof(*host) + FO__CACHE_LINE - 1) /
+                                                              FO__CACHE_LINE * FO__CACHE_LINE);
 
     if (host == NULL)
         return NULL;

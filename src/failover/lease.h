@@ -17,9 +17,9 @@ _Static_assert(sizeof(struct fo_lease) == 64, "a lease is one cache line");
 _Static_assert(offsetof(struct fo_lease, endpoint) == 0, "the public part comes first");
 
 /* Which reserved word is what. */
-enum { FO__LEASE_HOST, FO__LEASE_CORE };   /* reserved_pointer */
+enum { FO__LEASE_HOST, FO__LEASE_CORE };    /* reserved_pointer */
 enum { FO__LEASE_NONCE, FO__LEASE_ORIGIN }; /* reserved_wide */
-enum { FO__LEASE_CELL, FO__LEASE_EPOCH };  /* reserved */
+enum { FO__LEASE_CELL, FO__LEASE_EPOCH };   /* reserved */
 
 /* The origin of an ordinary lease is the process generation and no more, so one compare tells a
  * finish that there is nothing special about it. */

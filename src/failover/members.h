@@ -34,10 +34,10 @@ struct fo_balancer {
     uint32_t count;
     struct fo_endpoint *leaving; /* draining, newest first */
     uint64_t last_serial;
-    uint32_t index_end;      /* indices below are used or in free_index */
-    uint32_t *free_index;    /* a stack */
+    uint32_t index_end;   /* indices below are used or in free_index */
+    uint32_t *free_index; /* a stack */
     uint32_t free_count;
-    uint32_t free_capacity;  /* at least index_end */
+    uint32_t free_capacity; /* at least index_end */
     bool closing;
     struct fo__snapshot *closed_snapshot; /* made in advance: destroy cannot fail */
 

@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *table_malloc(size_t size) { return malloc(size); }
+static void *table_malloc(size_t size)
+{
+    return malloc(size);
+}
 
 static void *table_realloc(void *old, size_t old_size, size_t new_size, bool defer)
 {

@@ -65,7 +65,8 @@ static uint64_t with_health(uint64_t word, uint64_t health)
 
 /* ---- Judging a host that is up ------------------------------------------------------------ */
 
-static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome, bool streak_is_long)
+static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
+                         bool streak_is_long)
 {
     uint64_t health;
 
@@ -74,16 +75,15 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
     case FO_OUTCOME_SUCCESS:
         if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
             return word;
-        return with_health(word,
-                           health_of(rules, fo__weight_after_success(&rules->weight, &rules->input)));
+        return with_health(
+            word, health_of(rules, fo__weight_after_success(&rules->weight, &rules->input)));
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
         return health > 0 ? with_health(word, health) : word;
     case FO_OUTCOME_FAILURE:
         health = health_of(rules, fo__weight_after_failure(&rules->weight, &rules->input));
-        return health > 0 ? with_health(word, health)
-                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+        return health > 0 ? with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_DOWN: return fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
@@ -116,9 +116,8 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
-    return evidence->is_trial && (word & FO__FLAG_TRIAL) != 0
-               ? (word & ~trial_bits) | FO__FLAG_DUE
-               : word;
+    return evidence->is_trial && (word & FO__FLAG_TRIAL) != 0 ? (word & ~trial_bits) | FO__FLAG_DUE
+                                                              : word;
 }
 
 /* ---- Counting successes at the minimum ---------------------------------------------------- */

@@ -12,9 +12,9 @@
 /** What is known about the request. */
 struct fo__evidence {
     fo_outcome outcome;
-    uint32_t epoch;   /* of the host word when the request was picked */
-    bool is_trial;    /* its lease is the host's trial */
-    bool has_lease;   /* false: reported by name, cannot lift a host out of down */
+    uint32_t epoch; /* of the host word when the request was picked */
+    bool is_trial;  /* its lease is the host's trial */
+    bool has_lease; /* false: reported by name, cannot lift a host out of down */
 };
 
 static inline bool fo__outcome_is_valid(fo_outcome outcome)

@@ -16,8 +16,10 @@
  * First sample. The row's Weyl sequence x += 2^64/φ is a low-discrepancy sequence: after any k·N
  * samples each of N equal columns was hit k times, give or take 4, where random numbers drift by √k.
  * One multiplication turns x into a column (upper half of x·N) and a coin (lower half). Each thread
- * begins at a random phase, so clients do not march in step; when x falls into the first 2^-16 of its
- * range, a new phase is drawn, against resonance with a periodic caller.
+ * begins at a random phase, so clients do not march in step, and draws a new one after 2^20 picks,
+ * against resonance with a periodic caller. Those are counted by the lower 20 bits of x itself: the
+ * step is odd, so they run through all their values. (Where x *is* must not decide: runs that all end
+ * at the same place favour what lies there by half a pick each.)
  *
  * Further samples draw from the row's RNG: two consecutive Weyl values are one variable, and a refusal
  * followed by the next Weyl value would be correlated with it.
@@ -36,6 +38,7 @@
 #include "rng.h"
 
 #define REDRAWS 8
+#define RUN_MASK ((UINT64_C(1) << 20) - 1) /* lower bits of a Weyl word: they count a run */
 
 const struct fo__limits fo__no_limits;
 uint64_t fo__process_generation;
@@ -57,8 +60,8 @@ static inline uint32_t first_sample(const struct fo__snapshot *snapshot, struct 
     uint64_t x = fo__load_relaxed(&row->weyl);
     uint64_t next = x + FO__GOLDEN;
 
-    if (fo__unlikely(x >> 48 == 0))
-        next = fo__rng_next(&row->rng);
+    if (fo__unlikely((x & RUN_MASK) == 0))
+        next = (fo__rng_next(&row->rng) & ~RUN_MASK) | (next & RUN_MASK);
     fo__store_relaxed(&row->weyl, next);
     return sample_at(snapshot, x);
 }
@@ -122,11 +125,9 @@ static fo_status start(struct fo__core *core, struct fo__snapshot *snapshot, str
 }
 
 /** In a read section, which it ends. */
-static __attribute__((noinline)) fo_status pick_slow(struct fo__core *core,
-                                                     struct fo__snapshot *snapshot,
-                                                     struct fo__row *row, uint32_t first,
-                                                     const struct fo__limits *limits,
-                                                     struct fo_lease *lease)
+static __attribute__((noinline)) fo_status
+pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row, uint32_t first,
+          const struct fo__limits *limits, struct fo_lease *lease)
 {
     bool offered = (fo__load_relaxed(&core->attention) & FO__ATTENTION_OFFERS) != 0;
     uint32_t slot;

@@ -28,8 +28,7 @@ void fo__update_settle(struct fo_endpoint *endpoint)
 
 void fo__update_fold_revived(struct fo_endpoint *endpoint)
 {
-    fo__add_release(&endpoint->shared.finished,
-                    (uint64_t)fo__release_revived(&endpoint->release));
+    fo__add_release(&endpoint->shared.finished, (uint64_t)fo__release_revived(&endpoint->release));
 }
 
 /** After the grace period: REMOVED is told before RELEASED can be. */

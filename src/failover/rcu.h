@@ -28,13 +28,25 @@ void fo__rcu_read_lock(void);
 void fo__rcu_read_unlock(void);
 void fo__rcu_synchronize(void);
 static inline void fo__rcu_register_thread(void) {}
-static inline bool fo__rcu_is_registered(void) { return true; }
-static inline void fo__rcu_read_lock_registered(void) { fo__rcu_read_lock(); }
+static inline bool fo__rcu_is_registered(void)
+{
+    return true;
+}
+static inline void fo__rcu_read_lock_registered(void)
+{
+    fo__rcu_read_lock();
+}
 static inline void fo__rcu_before_fork(void) {}
 static inline void fo__rcu_after_fork_parent(void) {}
 static inline void fo__rcu_after_fork_child(void) {}
-static inline void fo__rcu_published(void *tag) { (void)tag; }
-static inline void fo__rcu_looked_up(void *tag) { (void)tag; }
+static inline void fo__rcu_published(void *tag)
+{
+    (void)tag;
+}
+static inline void fo__rcu_looked_up(void *tag)
+{
+    (void)tag;
+}
 
 #else
 
@@ -65,11 +77,17 @@ void __tsan_release(void *address);
 #define FO__TSAN_RELEASE(address) ((void)(address))
 #endif
 
-static inline void fo__rcu_read_lock(void) { urcu_bp_read_lock(); }
+static inline void fo__rcu_read_lock(void)
+{
+    urcu_bp_read_lock();
+}
 
 /** Whether a read section needs no registration first: true from a thread's first section until
  * late in its exit. Asking before the section keeps the call out of the hot path. */
-static inline bool fo__rcu_is_registered(void) { return URCU_TLS(urcu_bp_reader) != NULL; }
+static inline bool fo__rcu_is_registered(void)
+{
+    return URCU_TLS(urcu_bp_reader) != NULL;
+}
 
 /** As fo__rcu_read_lock(), by a thread that has just seen fo__rcu_is_registered(). */
 static inline void fo__rcu_read_lock_registered(void)
@@ -92,15 +110,33 @@ static inline void fo__rcu_synchronize(void)
     FO__TSAN_ACQUIRE(&fo__rcu_tag);
 }
 
-static inline void fo__rcu_register_thread(void) { urcu_bp_register_thread(); }
+static inline void fo__rcu_register_thread(void)
+{
+    urcu_bp_register_thread();
+}
 
-static inline void fo__rcu_before_fork(void) { urcu_bp_before_fork(); }
-static inline void fo__rcu_after_fork_parent(void) { urcu_bp_after_fork_parent(); }
-static inline void fo__rcu_after_fork_child(void) { urcu_bp_after_fork_child(); }
+static inline void fo__rcu_before_fork(void)
+{
+    urcu_bp_before_fork();
+}
+static inline void fo__rcu_after_fork_parent(void)
+{
+    urcu_bp_after_fork_parent();
+}
+static inline void fo__rcu_after_fork_child(void)
+{
+    urcu_bp_after_fork_child();
+}
 
 /* For names.c: ck orders publication and look-up by inline assembly; these tell the sanitizer. */
-static inline void fo__rcu_published(void *tag) { FO__TSAN_RELEASE(tag); }
-static inline void fo__rcu_looked_up(void *tag) { FO__TSAN_ACQUIRE(tag); }
+static inline void fo__rcu_published(void *tag)
+{
+    FO__TSAN_RELEASE(tag);
+}
+static inline void fo__rcu_looked_up(void *tag)
+{
+    FO__TSAN_ACQUIRE(tag);
+}
 
 #endif /* FO_EXPLORE */
 

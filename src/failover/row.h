@@ -46,7 +46,7 @@ struct fo__cell {
 /* Where a cell is: its offset in the segment in bytes, a multiple of 16, and the segment in the
  * lower four bits. */
 typedef uint32_t fo__cell_ref;
-#define FO__SEGMENTS 16u           /* 32 + 64 + … + 2^20 cells: more than endpoints can be */
+#define FO__SEGMENTS 16u /* 32 + 64 + … + 2^20 cells: more than endpoints can be */
 #define FO__SEGMENT_MASK UINT32_C(15)
 #define FO__FIRST_SEGMENT_CELLS UINT32_C(32)
 

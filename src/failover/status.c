@@ -28,12 +28,9 @@ const char *fo_status_name(fo_status status)
 const char *fo_outcome_name(fo_outcome outcome)
 {
     static const char *const names[] = {
-        [FO_OUTCOME_SUCCESS] = "success",
-        [FO_OUTCOME_DEGRADED] = "degraded",
-        [FO_OUTCOME_FAILURE] = "failure",
-        [FO_OUTCOME_OVERLOADED] = "overloaded",
-        [FO_OUTCOME_DOWN] = "down",
-        [FO_OUTCOME_NEUTRAL] = "neutral",
+        [FO_OUTCOME_SUCCESS] = "success",     [FO_OUTCOME_DEGRADED] = "degraded",
+        [FO_OUTCOME_FAILURE] = "failure",     [FO_OUTCOME_OVERLOADED] = "overloaded",
+        [FO_OUTCOME_DOWN] = "down",           [FO_OUTCOME_NEUTRAL] = "neutral",
         [FO_OUTCOME_CANCELLED] = "cancelled",
     };
     return NAME_OF(names, outcome, "?");

@@ -48,6 +48,17 @@ fo_status fo__update_read(struct fo__update *update, const struct fo_endpoint_co
 fo_status fo__update_refuse(struct fo__update *update, fo_status status, size_t offender,
                             bool is_removal, const char *offence);
 
+/** Finds out what each entry means. What it changes (a revival, scratch marks) is undone by
+ * fo__update_undo(). Update lock held. */
+fo_status fo__update_resolve(struct fo__update *update, const char *const *removals, size_t m,
+                             bool replace);
+
+/** Makes everything that committing needs. Update lock held. */
+fo_status fo__update_prepare(struct fo__update *update);
+
+/** After a failure of the two above: as before. Update lock held; waits for a grace period. */
+void fo__update_undo(struct fo__update *update);
+
 /** Memory for the result's lists, to be filled without failing. */
 fo_status fo__update_result_reserve(struct fo__update *update);
 

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Preparing an update: everything that can fail happens here, and all of it can be undone. Nothing
+ * made here is seen by a pick: endpoints are in no snapshot, name entries have no value, settings are
+ * not installed. Only a revived incarnation has moved, and goes on leaving when undone.
+ */
+#include "rcu.h"
+#include "update.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fo__endpoint_settings *settings_from(const struct fo_endpoint_config *config)
+{
+    struct fo__endpoint_settings *settings = malloc(sizeof(*settings));
+
+    if (settings != NULL) {
+        settings->max_weight = config->max_weight;
+        settings->min_weight = config->min_weight;
+        settings->tags = config->tags;
+    }
+    return settings;
+}
+
+/** The word that a host begins with if this endpoint is its first. */
+static uint64_t first_word(const struct fo_endpoint_config *config)
+{
+    uint64_t health = FO__HEALTH_ONE;
+
+    if (config->init_weight != FO_INIT_WEIGHT_MAX && config->max_weight > 0)
+        health =
+            (uint64_t)llround(config->init_weight / config->max_weight * (double)FO__HEALTH_ONE);
+    return health > 0 ? health : fo__word_next_epoch(0, 0, FO__FLAG_DOWN);
+}
+
+/** What listeners take a host for before they are told: up, and one step behind if it is down. */
+static uint64_t untold_word(uint64_t word)
+{
+    return (word & FO__FLAG_DOWN) == 0
+               ? word
+               : (word & ~FO__STATE_MASK) - (UINT64_C(1) << FO__EPOCH_SHIFT) + FO__HEALTH_ONE;
+}
+
+static fo_status make_endpoint(struct fo__update *update, struct fo__change *change)
+{
+    struct fo_balancer *balancer = update->balancer;
+    struct fo__host *host;
+
+    host =
+        fo__group_acquire_host(balancer->group, change->config.name, first_word(&change->config));
+    if (host == NULL)
+        return FO_NOMEM;
+    change->next = fo__members_make(balancer, host, change->config.data);
+    if (change->next == NULL) {
+        fo__group_release_host(host);
+        return FO_NOMEM;
+    }
+    atomic_init(&change->next->settings, change->settings);
+    change->settings = NULL;
+    change->next->seen_word = untold_word(fo__load_acquire(&host->word));
+    return FO_OK;
+}
+
+static fo_status prepare_change(struct fo__update *update, struct fo__change *change)
+{
+    if (change->kind == FO__CHANGE_NONE)
+        return FO_OK;
+    change->settings = settings_from(&change->config);
+    if (change->settings == NULL)
+        return FO_NOMEM;
+    if (change->next != NULL)
+        change->next->next_settings = change->settings;
+    if (change->current == NULL) {
+        change->reserved = fo__names_reserve(&update->balancer->names, change->config.name);
+        if (change->reserved == NULL)
+            return FO_NOMEM;
+    }
+    if (change->next != NULL)
+        return FO_OK;
+    return make_endpoint(update, change);
+}
+
+/** The new list: who stays, in the old order, then who joins. */
+static void list_members(struct fo__update *update, struct fo__entry *entries)
+{
+    struct fo_balancer *balancer = update->balancer;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < balancer->count; i++)
+        if (!balancer->members[i]->leaves)
+            update->members[count++] = balancer->members[i];
+    for (size_t i = 0; i < update->change_count; i++)
+        if (update->changes[i].next != update->changes[i].current)
+            update->members[count++] = update->changes[i].next;
+    update->member_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct fo_endpoint *endpoint = update->members[i];
+
+        entries[i].endpoint = endpoint;
+        entries[i].settings = endpoint->next_settings != NULL
+                                  ? endpoint->next_settings
+                                  : fo__load_relaxed(&endpoint->settings);
+        entries[i].drained = endpoint->drained;
+    }
+}
+
+static fo_status build_snapshot(struct fo__update *update)
+{
+    struct fo_balancer *balancer = update->balancer;
+    size_t count_max = balancer->count + update->change_count;
+    struct fo__entry *entries;
+
+    if (count_max - update->leaver_count > FO_ENDPOINTS_MAX)
+        return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
+                                 "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
+    update->members = calloc(count_max + 1, sizeof(struct fo_endpoint *));
+    entries = calloc(count_max + 1, sizeof(*entries));
+    if (update->members != NULL && entries != NULL) {
+        list_members(update, entries);
+        update->snapshot = fo__snapshot_create(entries, update->member_count, balancer->index_end);
+    }
+    free(entries);
+    return update->snapshot != NULL ? FO_OK : FO_NOMEM;
+}
+
+fo_status fo__update_prepare(struct fo__update *update)
+{
+    fo_status status = FO_OK;
+
+    for (size_t i = 0; i < update->change_count && status == FO_OK; i++)
+        status = prepare_change(update, &update->changes[i]);
+    if (status == FO_OK)
+        status = build_snapshot(update);
+    return status == FO_OK ? fo__update_result_reserve(update) : status;
+}
+
+/* ---- Undoing ----------------------------------------------------------------------------- */
+
+/** An incarnation that was taken back goes on leaving. */
+static void drain_again(struct fo_endpoint *endpoint)
+{
+    fo__rcu_synchronize();
+    fo__update_fold_revived(endpoint);
+    fo__release_begin(&endpoint->release);
+    fo__rcu_synchronize();
+    fo__update_settle(endpoint);
+}
+
+static void undo_change(struct fo__update *update, struct fo__change *change)
+{
+    if (change->kind == FO__CHANGE_REVIVE) {
+        drain_again(change->next);
+    } else if (change->next != NULL && change->next != change->current) {
+        fo__group_release_host(change->next->host);
+        fo__members_unmake(update->balancer, change->next);
+    }
+    if (change->reserved != NULL)
+        fo__names_remove(&update->balancer->names, change->reserved);
+}
+
+void fo__update_undo(struct fo__update *update)
+{
+    for (size_t i = 0; i < update->change_count; i++)
+        undo_change(update, &update->changes[i]);
+    fo__rcu_synchronize(); /* a look-up by name may be at a reserved entry */
+    fo__names_reap(&update->balancer->names);
+    fo__snapshot_destroy(update->snapshot);
+    free(update->members);
+    free(update->result->memory);
+    update->result->memory = NULL;
+}

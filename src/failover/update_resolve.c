@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Resolving an update: what each entry means for the membership as it is.
+ *
+ *     upsert   name unknown                      add, or revive
+ *              known, same data                  nothing, or reconfigure
+ *              known, other data                 the member leaves; reincarnate, or revive
+ *     removal  name known                        the member leaves
+ *              unknown                           FO_NOTFOUND
+ *
+ * Revive: an incarnation of that name and data is still leaving because leases are open. It is taken
+ * back by the same CAS that its last finish competes for, so either it is a member again and is not
+ * released, or it was released and a new one is made.
+ */
+#include "update.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char *name)
+{
+    return fo__names_get(&balancer->names, name);
+}
+
+/** A leaving incarnation of that name and data, or NULL. */
+static struct fo_endpoint *find_leaving(struct fo_balancer *balancer, const char *name,
+                                        const void *data)
+{
+    struct fo_endpoint *at = balancer->leaving;
+
+    while (at != NULL && (at->data != data || strcmp(fo_endpoint_name(at), name) != 0))
+        at = at->leaving_next;
+    return at;
+}
+
+static bool same_settings(struct fo_endpoint *endpoint, const struct fo_endpoint_config *config)
+{
+    const struct fo__endpoint_settings *now = fo__load_relaxed(&endpoint->settings);
+
+    return now->max_weight == config->max_weight && now->min_weight == config->min_weight &&
+           now->tags == config->tags;
+}
+
+static void resolve_upsert(struct fo__update *update, struct fo__change *change)
+{
+    struct fo_balancer *balancer = update->balancer;
+
+    change->current = find_member(balancer, change->config.name);
+    if (change->current != NULL && change->current->data == change->config.data) {
+        change->next = change->current;
+        change->kind = same_settings(change->current, &change->config) ? FO__CHANGE_NONE
+                                                                       : FO__CHANGE_RECONFIGURE;
+        return;
+    }
+    change->next = find_leaving(balancer, change->config.name, change->config.data);
+    if (change->next != NULL && fo__release_revive(&change->next->release))
+        change->kind = FO__CHANGE_REVIVE;
+    else
+        change->kind = change->current != NULL ? FO__CHANGE_REINCARNATE : FO__CHANGE_ADD;
+    if (change->kind != FO__CHANGE_REVIVE)
+        change->next = NULL;
+}
+
+static void add_leaver(struct fo__update *update, struct fo_endpoint *endpoint)
+{
+    endpoint->leaves = true;
+    update->leavers[update->leaver_count++] = endpoint;
+}
+
+static fo_status resolve_removals(struct fo__update *update, const char *const *removals, size_t m)
+{
+    for (size_t i = 0; i < m; i++) {
+        struct fo_endpoint *endpoint = find_member(update->balancer, removals[i]);
+
+        if (endpoint == NULL)
+            return fo__update_refuse(update, FO_NOTFOUND, i, true, "there is no such endpoint");
+        add_leaver(update, endpoint);
+    }
+    return FO_OK;
+}
+
+/** For a replace: members that no upsert names are removed. */
+static void resolve_missing(struct fo__update *update)
+{
+    struct fo_balancer *balancer = update->balancer;
+
+    for (uint32_t i = 0; i < balancer->count; i++)
+        balancer->members[i]->mentioned = false;
+    for (size_t i = 0; i < update->change_count; i++) {
+        struct fo_endpoint *member = find_member(balancer, update->changes[i].config.name);
+        if (member != NULL)
+            member->mentioned = true;
+    }
+    for (uint32_t i = 0; i < balancer->count; i++)
+        if (!balancer->members[i]->mentioned)
+            add_leaver(update, balancer->members[i]);
+}
+
+fo_status fo__update_resolve(struct fo__update *update, const char *const *removals, size_t m,
+                             bool replace)
+{
+    size_t leavers_max = update->change_count + (replace ? update->balancer->count : m);
+    fo_status status;
+
+    update->leavers = calloc(leavers_max + 1, sizeof(struct fo_endpoint *));
+    if (update->leavers == NULL)
+        return FO_NOMEM;
+    status = resolve_removals(update, removals, m);
+    if (status != FO_OK)
+        return status;
+    if (replace)
+        resolve_missing(update);
+    update->removal_count = update->leaver_count;
+    for (size_t i = 0; i < update->change_count; i++) {
+        struct fo__change *change = &update->changes[i];
+
+        resolve_upsert(update, change);
+        if (change->current != NULL && change->next != change->current)
+            add_leaver(update, change->current);
+    }
+    return FO_OK;
+}
