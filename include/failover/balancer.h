@@ -108,7 +108,8 @@ FO_API FO_MUST_USE fo_status fo_balancer_configure(struct fo_balancer *balancer,
  * leases stay valid and must still be finished. Listeners and their `arg` must live until `closed`.
  *
  * After the call only fo_finish() on open leases is allowed. A pick or any other call that runs at
- * the same moment returns FO_CLOSED; the caller sees to it that none *begins* later.
+ * the same moment is safe and returns FO_CLOSED if it comes too late; it must have returned before
+ * `closed` is delivered.
  *
  * Cold: takes locks and waits for a grace period.
  */

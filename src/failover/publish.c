@@ -63,7 +63,8 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
     }
     fo__rcu_synchronize();
     fo__names_reap(&balancer->names);
-    /* Changers in older sections have mended the old sums only. */
+    /* Changers in older sections have mended the old sums only, and the new ones may have been built
+     * from words that were older still. */
     for (uint32_t i = 0; i < snapshot->count; i++)
         fo__snapshot_mend(snapshot, i);
     withdraw_worthless(snapshot);

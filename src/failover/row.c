@@ -17,10 +17,17 @@ static bool exit_key_made;
 
 /* ---- Rows -------------------------------------------------------------------------------- */
 
+static void free_segments(struct fo__row *row)
+{
+    for (uint32_t i = 0; i < FO__SEGMENTS; i++) {
+        free(fo__load_relaxed(&row->segment[i]));
+        fo__store_relaxed(&row->segment[i], NULL);
+    }
+}
+
 static void free_row(struct fo__row *row)
 {
-    for (uint32_t i = 0; i < FO__SEGMENTS; i++)
-        free(fo__load_relaxed(&row->segment[i]));
+    free_segments(row);
     free(row);
 }
 
@@ -110,10 +117,23 @@ static void put_entry(struct fo__row_entry *entries, uint64_t mask, uint64_t id,
     entries[at].row = row;
 }
 
-/** Doubles the table and drops orphans. Caller holds the registry lock. */
-static bool grow_table(struct fo__row_table *table)
+/** A capacity that leaves the living at most a quarter of it. Caller holds the registry lock. */
+static uint64_t capacity_for(const struct fo__row_table *table)
 {
-    uint64_t capacity = table->mask == 0 ? 8 : (table->mask + 1) * 2;
+    uint64_t living = 0;
+    uint64_t capacity = 8;
+
+    for (uint64_t i = 0; i <= table->mask; i++)
+        living += table->entry[i].balancer_id != 0 && !table->entry[i].row->orphan ? 1 : 0;
+    while ((living + 1) * 4 > capacity)
+        capacity *= 2;
+    return capacity;
+}
+
+/** Makes a new table without the orphans. Caller holds the registry lock. */
+static bool renew_table(struct fo__row_table *table)
+{
+    uint64_t capacity = capacity_for(table);
     struct fo__row_entry *entries = calloc(capacity, sizeof(*entries));
     uint32_t used = 0;
 
@@ -184,7 +204,7 @@ struct fo__row *fo__row_of_slow(struct fo__row_set *set)
     if (table->exiting || !exit_key_made || pthread_setspecific(exit_key, table) != 0)
         return &set->fallback;
     pthread_mutex_lock(&registry_lock);
-    if ((table->used + 1) * 2 <= table->mask + 1 || grow_table(table)) {
+    if ((table->used + 1) * 2 <= table->mask + 1 || renew_table(table)) {
         row = acquire_row(set);
         if (row != NULL) {
             put_entry(table->entry, table->mask, set->balancer_id, row);
@@ -224,16 +244,19 @@ bool fo__row_set_grow(struct fo__row_set *set, uint32_t capacity)
 
 void fo__row_set_fini(struct fo__row_set *set)
 {
-    struct fo__row *row = fo__load_acquire(&set->rows);
+    struct fo__row *row;
 
     pthread_mutex_lock(&registry_lock);
+    row = fo__load_acquire(&set->rows);
     while (row != NULL) {
         struct fo__row *next = fo__load_relaxed(&row->next);
 
-        if (fo__load_relaxed(&row->claimed) != 0)
-            row->orphan = true;
-        else
+        if (fo__load_relaxed(&row->claimed) == 0) {
             free_row(row);
+        } else {
+            free_segments(row);
+            row->orphan = true;
+        }
         row = next;
     }
     pthread_mutex_unlock(&registry_lock);

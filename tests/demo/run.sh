@@ -63,6 +63,7 @@ none_left_soon() {
 
 # stop_by SIGNAL: starts a run, sends it the signal once it lives, leaves its status in $status.
 stop_by() {
+    : >"$work/out" # or the last run's lines would be taken for this one's
     "$demo" --seconds 8 --plain --svg "$work/run.stopped.svg" >"$work/out" 2>"$work/err" &
     pid=$!
     until grep -q 'requests/s' "$work/out" || ! kill -0 "$pid"; do
