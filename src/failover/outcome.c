@@ -122,15 +122,36 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
 
 /* ---- Counting successes at the minimum ---------------------------------------------------- */
 
-/** Whether enough successes came in a row for a host at its minimum to rise. */
-static bool extend_streak(struct rules *rules, struct fo__host *host, fo_outcome outcome)
+static bool is_at_minimum(struct rules *rules, uint64_t word)
 {
+    set_live_weight(rules, word);
+    return rules->input.live_weight <= rules->input.min_weight;
+}
+
+/** Whether enough successes came in a row for a host at its minimum to rise. Anything bad begins the
+ * row again; a report without a lease does not lengthen the row of a host that is down. */
+static bool extend_streak(struct rules *rules, struct fo__host *host, uint64_t word,
+                          const struct fo__evidence *evidence)
+{
+    bool down = (word & FO__FLAG_DOWN) != 0;
+
     if (rules->weight.recover_threshold <= 1)
         return true;
-    if (outcome != FO_OUTCOME_SUCCESS && outcome != FO_OUTCOME_DEGRADED) {
-        if (outcome != FO_OUTCOME_NEUTRAL && outcome != FO_OUTCOME_CANCELLED)
-            fo__store_relaxed(&host->streak, 0);
+    switch (evidence->outcome) {
+    case FO_OUTCOME_NEUTRAL:
+    case FO_OUTCOME_CANCELLED: return false;
+    case FO_OUTCOME_DEGRADED:
+        if (down && evidence->has_lease)
+            break;
+        fo__store_relaxed(&host->streak, 0);
         return false;
+    case FO_OUTCOME_SUCCESS:
+        if ((down && evidence->has_lease) || (!down && is_at_minimum(rules, word)))
+            break;
+        return false;
+    case FO_OUTCOME_FAILURE:
+    case FO_OUTCOME_OVERLOADED:
+    case FO_OUTCOME_DOWN: fo__store_relaxed(&host->streak, 0); return false;
     }
     return fo__add_relaxed(&host->streak, 1) + 1 >= rules->weight.recover_threshold;
 }
@@ -167,8 +188,6 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
         fo__add_release(core->group_changes, 1);
     if (((before ^ after) & ~FO__HEALTH_MASK) != 0) {
         fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
-        if ((after & FO__FLAG_DOWN) == 0)
-            fo__store_relaxed(&host->streak, 0);
         fo__queue_push(host->queue, &host->node);
     }
     fo__rcu_read_unlock();
@@ -181,15 +200,12 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
     struct rules rules = rules_of(core, endpoint);
     struct fo__host *host = endpoint->host;
     uint64_t before = fo__load_acquire(&host->word);
-    bool at_minimum;
     bool streak_is_long;
     uint64_t after;
 
     if (fo__word_epoch(before) != evidence->epoch)
         return;
-    set_live_weight(&rules, before);
-    at_minimum = rules.input.live_weight <= rules.input.min_weight;
-    streak_is_long = !at_minimum || extend_streak(&rules, host, evidence->outcome);
+    streak_is_long = extend_streak(&rules, host, before, evidence);
     do {
         before = fo__load_acquire(&host->word);
         if (fo__word_epoch(before) != evidence->epoch)
@@ -198,4 +214,6 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
                     ? judge_down(&rules, before, evidence, streak_is_long)
                     : judge_up(&rules, before, evidence->outcome, streak_is_long);
     } while (after != before && !change_word(core, endpoint, before, after, evidence->outcome));
+    if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
+        fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
 }

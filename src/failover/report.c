@@ -11,32 +11,36 @@
 
 #include <string.h>
 
-/** Holds the member of that name; NULL if there is none. */
+/** Counts a lease of the endpoint as started. In a read section. */
+static void count_started(struct fo_endpoint *endpoint, struct fo__row *row)
+{
+    struct fo__cell *cell = fo__row_cell(row, endpoint->cell);
+
+    if (cell != NULL)
+        fo__count(&cell->started);
+    else
+        fo__add_relaxed(&endpoint->shared.started, 1);
+}
+
+/** Holds the member of that name; NULL, with a status, if there is none. */
 static struct fo_endpoint *hold(struct fo_balancer *balancer, const char *name, uint32_t *epoch,
                                 fo_status *status)
 {
-    struct fo__core *core = &balancer->core;
-    struct fo__row *row = fo__row_of(&core->rows);
-    struct fo__snapshot *snapshot;
+    struct fo__row *row = fo__row_of(&balancer->core.rows);
     struct fo_endpoint *endpoint;
-    struct fo_lease lease;
-    uint32_t slot = FO__NO_SLOT;
 
     fo__rcu_read_lock();
-    snapshot = fo__load_acquire(&core->snapshot);
-    endpoint = fo__names_get(&balancer->names, name);
-    /* Through its slot, as a pick: what is in no snapshot may be draining already. */
-    if (endpoint != NULL)
-        slot = fo__snapshot_slot(snapshot, endpoint->id);
-    if (slot != FO__NO_SLOT) {
-        uint64_t word = fo__load_acquire(&endpoint->host->word);
-
-        fo__lease_start(&lease, core, row, &snapshot->slot[slot], word, 0);
-        *epoch = fo__word_epoch(word);
+    *status = fo__load_acquire(&balancer->core.snapshot)->closed ? FO_CLOSED : FO_NOTFOUND;
+    /* An endpoint leaves the index before the grace period of its removal begins: as one that is
+     * picked through an old snapshot, it is counted before its leases are summed. */
+    endpoint = *status == FO_CLOSED ? NULL : fo__names_get(&balancer->names, name);
+    if (endpoint != NULL) {
+        count_started(endpoint, row);
+        *epoch = fo__word_epoch(fo__load_acquire(&endpoint->host->word));
+        *status = FO_OK;
     }
-    *status = snapshot->closed ? FO_CLOSED : slot == FO__NO_SLOT ? FO_NOTFOUND : FO_OK;
     fo__rcu_read_unlock();
-    return slot != FO__NO_SLOT ? endpoint : NULL;
+    return endpoint;
 }
 
 fo_status fo_report(struct fo_balancer *balancer, const char *name, fo_outcome outcome)

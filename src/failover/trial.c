@@ -103,8 +103,9 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     } else if ((word & FO__FLAG_TRIAL) != 0) {
         if (host->phase != FO__TRIAL_OFFERED) /* taken by an offer left from an earlier round */
             watch_offer(runtime, host, host->group->trial.timeout_ms, now_ns);
-    } else if (host->phase != FO__TRIAL_WAITING) {
-        host->trials_failed += host->phase == FO__TRIAL_OFFERED ? 1 : 0;
+    } else if (host->phase != FO__TRIAL_WAITING || !host->timer.armed) {
+        /* Offered, or due and taken and failed before we came to offer it: a trial has failed. */
+        host->trials_failed += host->phase != FO__TRIAL_NONE ? 1 : 0;
         wait_for_trial(runtime, host, now_ns);
     }
 }
