@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pick and its finish, in every condition and size, and the floor under the same loop. What the
+ * cells mean and how to read them: ../README.md. Run it through ../run, one group of cells a process:
+ * subjects are kept, and all of them at once take gigabytes.
+ */
+#include "floor.h"
+#include "subject.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <map>
+#include <mutex>
+#include <thread>
+#include <tuple>
+
+using bench::Condition;
+using bench::Subject;
+
+namespace {
+
+/** Makes each thing once; all threads of a benchmark ask for the same at the same time. */
+template <typename Key, typename Thing>
+class Kept {
+public:
+    template <typename Make>
+    Thing &get(const Key &key, Make make)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        auto &thing = things[key];
+
+        if (!thing)
+            thing.reset(make());
+        return *thing;
+    }
+
+private:
+    std::mutex lock;
+    std::map<Key, std::unique_ptr<Thing>> things;
+};
+
+struct Arguments {
+    std::size_t n;
+    bool skewed;
+    std::size_t balancers;
+
+    explicit Arguments(const benchmark::State &state)
+        : n(static_cast<std::size_t>(state.range(0))), skewed(state.range(1) > 1),
+          balancers(static_cast<std::size_t>(state.range(2)))
+    {
+    }
+};
+
+Subject &subject_of(Condition condition, const Arguments &arguments)
+{
+    using Key = std::tuple<Condition, std::size_t, bool, std::size_t>;
+    static auto &subjects = *new Kept<Key, Subject>;
+
+    return subjects.get({condition, arguments.n, arguments.skewed, arguments.balancers}, [&] {
+        return new Subject(condition, arguments.n, arguments.skewed, arguments.balancers);
+    });
+}
+
+using Floors = std::vector<struct floor *>;
+
+Floors &floors_of(const Arguments &arguments)
+{
+    using Key = std::tuple<std::size_t, bool, std::size_t>;
+    static auto &all = *new Kept<Key, Floors>;
+
+    return all.get({arguments.n, arguments.skewed, arguments.balancers}, [&] {
+        const auto weights = bench::weights_of(arguments.n, arguments.skewed);
+        auto *floors = new Floors;
+
+        for (std::size_t i = 0; i < arguments.balancers; i++)
+            floors->push_back(floor_create(weights.data(), static_cast<uint32_t>(weights.size())));
+        return floors;
+    });
+}
+
+/* Balancers are taken in turn: `mask` is their number − 1. */
+
+void floor_pair(benchmark::State &state)
+{
+    Floors &floors = floors_of(Arguments(state));
+    struct floor *const *turn = floors.data();
+    const std::size_t mask = floors.size() - 1;
+    std::size_t i = 0;
+
+    for (auto *each : floors)
+        floor_prepare_thread(each);
+    for (auto _ : state) {
+        floor_lease lease;
+
+        floor_pick(turn[i++ & mask], &lease);
+        floor_finish(&lease);
+    }
+}
+
+template <typename Pick>
+void pairs(benchmark::State &state, Subject &subject, Pick pick)
+{
+    Subject::Member *turn = subject.members.data();
+    const std::size_t mask = subject.members.size() - 1;
+    std::size_t i = 0;
+    fo_status status = FO_OK;
+
+    for (auto &member : subject.members) { /* a first pick makes the thread's row */
+        fo_lease lease;
+
+        bench::expect(pick(member, &lease), "pick");
+        fo_finish(&lease, FO_OUTCOME_SUCCESS);
+    }
+    for (auto _ : state) {
+        fo_lease lease;
+
+        status = pick(turn[i++ & mask], &lease);
+        if (status != FO_OK)
+            break;
+        fo_finish(&lease, FO_OUTCOME_SUCCESS);
+    }
+    if (status != FO_OK)
+        state.SkipWithError(fo_status_name(status));
+    else if (state.thread_index() == 0 && !subject.holds_still())
+        state.SkipWithError("the subject did not hold still");
+}
+
+void pair(benchmark::State &state, Condition condition)
+{
+    pairs(state, subject_of(condition, Arguments(state)),
+          [](Subject::Member &member, fo_lease *lease) { return fo_pick(member.balancer, lease); });
+}
+
+void pair_without(benchmark::State &state, Condition condition)
+{
+    pairs(state, subject_of(condition, Arguments(state)),
+          [](Subject::Member &member, fo_lease *lease) {
+              return fo_pick_with(member.balancer, &member.options, lease);
+          });
+}
+
+void cells(benchmark::internal::Benchmark *benchmark)
+{
+    benchmark->ArgNames({"n", "skew", "balancers"})
+        ->ArgsProduct({{5, 20, 100, 1000, 10000}, {1, 100}, {1, 64}})
+        ->Threads(1)
+        ->Threads(2);
+}
+
+void scaling(benchmark::internal::Benchmark *benchmark)
+{
+    const auto cpus = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+
+    benchmark->ArgNames({"n", "skew", "balancers"})->Args({1000, 1, 1})->DenseThreadRange(1, cpus);
+}
+
+BENCHMARK(floor_pair)->Name("pair/floor")->Apply(cells);
+BENCHMARK_CAPTURE(pair, healthy, Condition::healthy)->Apply(cells);
+BENCHMARK_CAPTURE(pair, one99, Condition::one99)->Apply(cells);
+BENCHMARK_CAPTURE(pair, third70, Condition::third70)->Apply(cells);
+BENCHMARK_CAPTURE(pair, down50, Condition::down50)->Apply(cells);
+BENCHMARK_CAPTURE(pair, down90, Condition::down90)->Apply(cells);
+BENCHMARK_CAPTURE(pair, down99, Condition::down99)->Apply(cells);
+BENCHMARK_CAPTURE(pair_without, one, Condition::without1)->Name("pair/without1")->Apply(cells);
+BENCHMARK_CAPTURE(pair_without, three, Condition::without3)->Name("pair/without3")->Apply(cells);
+
+BENCHMARK(floor_pair)->Name("scaling/floor")->Apply(scaling);
+BENCHMARK_CAPTURE(pair, healthy, Condition::healthy)->Name("scaling/healthy")->Apply(scaling);
+
+} // namespace

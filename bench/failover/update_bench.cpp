@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An update of one endpoint: what it costs by itself, and what picks notice of updates that another
+ * thread makes one after the other without a pause.
+ */
+#include "subject.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <atomic>
+#include <thread>
+
+using bench::Condition;
+using bench::Subject;
+
+namespace {
+
+/** Changes the weight of one endpoint: between 100 and 101, to and fro. */
+void update_one(const Subject::Member &member, bool heavier)
+{
+    fo_endpoint_config config = fo_endpoint_config_init("endpoint-0");
+
+    config.max_weight = heavier ? 101 : 100;
+    bench::expect(fo_balancer_update(member.balancer, &config, 1, nullptr, 0, nullptr),
+                  "fo_balancer_update");
+}
+
+void update_alone(benchmark::State &state)
+{
+    Subject subject(Condition::healthy, static_cast<std::size_t>(state.range(0)), false, 1);
+    bool heavier = false;
+
+    for (auto _ : state)
+        update_one(subject.members.front(), heavier = !heavier);
+}
+
+void pair_meanwhile(benchmark::State &state)
+{
+    Subject subject(Condition::healthy, static_cast<std::size_t>(state.range(0)), false, 1);
+    const Subject::Member &member = subject.members.front();
+    std::atomic<bool> over(false);
+    std::atomic<long> updates(0);
+    fo_status status = FO_OK;
+    std::thread updater([&] {
+        for (; !over; updates++)
+            update_one(member, updates % 2 == 0);
+    });
+
+    while (updates == 0)
+        std::this_thread::yield();
+    updates = 0;
+    for (auto _ : state) {
+        fo_lease lease;
+
+        status = fo_pick(member.balancer, &lease);
+        if (status != FO_OK)
+            break;
+        fo_finish(&lease, FO_OUTCOME_SUCCESS);
+    }
+    over = true;
+    updater.join();
+    if (status != FO_OK)
+        state.SkipWithError(fo_status_name(status));
+    state.counters["updates"] =
+        benchmark::Counter(static_cast<double>(updates), benchmark::Counter::kIsRate);
+}
+
+BENCHMARK(update_alone)->Name("update/alone")->ArgName("n")->Arg(1000)->Arg(10000);
+BENCHMARK(pair_meanwhile)->Name("update/meanwhile")->ArgName("n")->Arg(1000);
+
+} // namespace

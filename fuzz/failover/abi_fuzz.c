@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sized structs of every version that a caller may have been compiled against.
+ *
+ *     ├ size ┼──── fields we know ────┼── a newer caller's tail ──┤      the caller's memory ends at
+ *                    ▲ older callers end here or earlier                the size that it claims
+ *
+ * Each struct lies in memory of exactly the claimed size, so AddressSanitizer sees a read or a write
+ * behind it. A size is too small (no field), that of an older header (it ends where a field ends), or
+ * ours, or larger; the tail is zero or not. Fields that the caller gave count, others are defaults:
+ * the status must be what the manual says about the two put together, and on a refusal nothing may
+ * have changed, neither in the caller's memory nor in the balancer.
+ */
+#include "dump.h"
+#include "input.h"
+
+#include <failover/failover.h>
+#include <math.h>
+
+#define LARGEST_TAIL 4096u
+
+/* ---- Structs of any size ------------------------------------------------------------------ */
+
+/** A caller's struct, and what the library must take it for. */
+struct claim {
+    void *memory;      /* the caller's, of the claimed size */
+    size_t size;       /* as claimed */
+    bool size_is_sane; /* and the tail is empty */
+};
+
+/** Where a field ends: what a header before the next field would have claimed, but for padding. */
+#define END(type, field) (offsetof(struct type, field) + sizeof(((struct type *)0)->field))
+
+static size_t padded(size_t size)
+{
+    return (size + sizeof(size_t) - 1) / sizeof(size_t) * sizeof(size_t);
+}
+
+static size_t size_from(struct input *input, const size_t *ends, size_t count, size_t ours)
+{
+    switch (input_below(input, 8)) {
+    case 0: return input_below(input, sizeof(size_t) + 1);
+    case 1:
+    case 2: return padded(ends[input_below(input, (unsigned)count)]);
+    case 3: return padded(ours + 1 + input_below(input, 64));
+    case 4: return ours + LARGEST_TAIL + (input_bit(input) ? sizeof(size_t) : 0);
+    case 5: return SIZE_MAX - input_byte(input);
+    default: return ours;
+    }
+}
+
+/**
+ * Lays a struct out as a caller of another version has it.
+ *
+ * @param theirs    the struct with all fields set
+ * @param defaults  what the library's own defaults are; becomes what it must take the claim for
+ */
+static struct claim claim_from(struct input *input, const void *theirs, void *defaults, size_t ours,
+                               const size_t *ends, size_t count)
+{
+    struct claim claim = {.size = size_from(input, ends, count, ours)};
+    bool sane = claim.size > sizeof(size_t) && claim.size <= ours + LARGEST_TAIL;
+    size_t room = sane ? claim.size : claim.size < sizeof(size_t) ? sizeof(size_t) : claim.size;
+    size_t known = claim.size < ours ? claim.size : ours;
+    bool dirty = input_below(input, 4) == 0;
+
+    if (room > ours + LARGEST_TAIL)
+        room = ours; /* nobody believes it */
+    claim.memory = calloc(1, room);
+    MUST(claim.memory != NULL);
+    memcpy(claim.memory, theirs, known > room ? room : known);
+    memcpy(claim.memory, &claim.size, sizeof(claim.size));
+    claim.size_is_sane = sane;
+    if (sane && claim.size > ours && dirty) {
+        size_t at = ours + (size_t)input_wide(input) % (claim.size - ours);
+
+        ((unsigned char *)claim.memory)[at] = (unsigned char)(input_byte(input) | 1);
+        claim.size_is_sane = false;
+    }
+    if (sane)
+        memcpy((char *)defaults + sizeof(size_t), (const char *)theirs + sizeof(size_t),
+               known - sizeof(size_t));
+    return claim;
+}
+
+#define CLAIM(input, theirs, defaults, ends) \
+    claim_from(input, &(theirs), &(defaults), sizeof(theirs), ends, sizeof(ends) / sizeof((ends)[0]))
+
+/* ---- Values ------------------------------------------------------------------------------- */
+
+static double number_from(struct input *input)
+{
+    static const double numbers[] = {0,   1,    0.5,  0.01,  100,      -1,  1e12, 2e12,
+                                     0.1, 1e-9, 1e-3, -1e-9, HUGE_VAL, 250, (double)NAN, 0.99};
+    return numbers[input_below(input, 16)];
+}
+
+static uint32_t milliseconds_from(struct input *input)
+{
+    static const uint32_t values[] = {0, 1, 1000, 30000, 5000, 29999, 30001, UINT32_MAX};
+    return values[input_below(input, 8)];
+}
+
+static struct fo_trial_config trial_from(struct input *input)
+{
+    struct fo_trial_config trial = {0, 0, 0};
+
+    if (input_bit(input))
+        return trial;
+    trial.backoff_ms = milliseconds_from(input);
+    trial.backoff_max_ms = milliseconds_from(input);
+    trial.timeout_ms = milliseconds_from(input);
+    return trial;
+}
+
+/** "Not below backoff_ms", whatever stands for 0. */
+static bool trial_is_valid(const struct fo_trial_config *trial)
+{
+    uint32_t backoff_ms = trial->backoff_ms != 0 ? trial->backoff_ms : 1000;
+    return trial->backoff_max_ms == 0 || trial->backoff_max_ms >= backoff_ms;
+}
+
+static double same_weight(const struct fo_weight_input *input, void *arg)
+{
+    (void)arg;
+    return input->live_weight;
+}
+
+static struct fo_weight_function weight_from(struct input *input)
+{
+    struct fo_weight_function weight = fo_weight_ratio();
+    double *fields[] = {&weight.failure_keep, &weight.failure_step,   &weight.success_step,
+                        &weight.recover_step, &weight.down_threshold, &weight.mild_step};
+
+    weight.kind = (fo_weight_kind)input_below(input, 4);
+    if (input_bit(input))
+        weight.on_success = same_weight;
+    if (input_bit(input))
+        weight.on_failure = same_weight;
+    if (input_bit(input))
+        *fields[input_below(input, 6)] = number_from(input);
+    if (input_below(input, 8) == 0)
+        weight.recover_threshold = 0;
+    return weight;
+}
+
+static bool is_in(double value, double low, double high)
+{
+    return !isnan(value) && value >= low && value <= high;
+}
+
+static bool weight_is_valid(const struct fo_weight_function *weight)
+{
+    if (weight->kind == FO_WEIGHT_CUSTOM && (weight->on_success == NULL || weight->on_failure == NULL))
+        return false;
+    return (unsigned)weight->kind <= FO_WEIGHT_CUSTOM && weight->recover_threshold >= 1 &&
+           is_in(weight->failure_keep, 0, 1) && weight->failure_keep != 1 &&
+           is_in(weight->failure_step, 0, 1) && weight->failure_step != 0 &&
+           is_in(weight->success_step, 0, 1) && weight->success_step != 0 &&
+           is_in(weight->recover_step, 0, 1) && weight->recover_step != 0 &&
+           is_in(weight->down_threshold, 0, 1) && weight->down_threshold != 1 &&
+           is_in(weight->mild_step, 0, 1);
+}
+
+/* ---- One subject -------------------------------------------------------------------------- */
+
+static uint64_t read_clock(void *arg)
+{
+    return *(uint64_t *)arg;
+}
+
+struct stage {
+    uint64_t now_ns;
+    struct fo_runtime *runtime;
+    struct fo_group *group;
+    struct fo_balancer *balancer;
+};
+
+static void fuzz_runtime(struct input *input, struct stage *stage)
+{
+    static const size_t ends[] = {END(fo_runtime_config, clock), END(fo_runtime_config, clock_arg)};
+    struct fo_runtime_config theirs = fo_runtime_config_init();
+    struct fo_runtime_config taken = fo_runtime_config_init();
+    struct fo_runtime *runtime = NULL;
+    struct claim claim;
+    fo_status status;
+
+    theirs.clock_arg = &stage->now_ns;
+    claim = CLAIM(input, theirs, taken, ends);
+    status = fo_runtime_create(claim.memory, &runtime);
+    MUST(status == (claim.size_is_sane ? FO_OK : FO_EINVAL) && (runtime != NULL) == (status == FO_OK));
+    MUST(fo_runtime_create(claim.memory, NULL) == FO_EINVAL);
+    MUST(fo_runtime_destroy(runtime) == FO_OK);
+    free(claim.memory);
+}
+
+static void fuzz_group(struct input *input, struct stage *stage)
+{
+    static const size_t ends[] = {END(fo_group_config, runtime), END(fo_group_config, trial)};
+    struct fo_group_config theirs = fo_group_config_init();
+    struct fo_group_config taken = fo_group_config_init();
+    struct fo_group *group = NULL;
+    struct claim claim;
+    fo_status status;
+
+    theirs.runtime = stage->runtime;
+    theirs.trial = trial_from(input);
+    claim = CLAIM(input, theirs, taken, ends);
+    status = fo_group_create(claim.memory, &group);
+    MUST(status == (claim.size_is_sane && trial_is_valid(&taken.trial) ? FO_OK : FO_EINVAL));
+    MUST((group != NULL) == (status == FO_OK));
+    fo_group_destroy(group);
+    free(claim.memory);
+}
+
+static bool config_is_valid(const struct fo_config *config, const struct stage *stage)
+{
+    bool no_trial = config->trial.backoff_ms == 0 && config->trial.backoff_max_ms == 0 &&
+                    config->trial.timeout_ms == 0;
+
+    if (!weight_is_valid(&config->weight) || config->row_limit > 65535)
+        return false;
+    if (config->group == NULL)
+        return trial_is_valid(&config->trial);
+    return no_trial && (config->runtime == NULL || config->runtime == stage->runtime);
+}
+
+static const size_t config_ends[] = {
+    END(fo_config, name),  END(fo_config, group), END(fo_config, runtime),
+    END(fo_config, trial), END(fo_config, weight), END(fo_config, seed),
+    END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
+    END(fo_config, log_arg),
+};
+
+static struct fo_config config_from(struct input *input, const struct stage *stage)
+{
+    struct fo_config config = fo_config_init();
+
+    config.name = input_bit(input) ? "b" : NULL;
+    config.group = input_bit(input) ? stage->group : NULL;
+    config.runtime = stage->runtime;
+    config.trial = trial_from(input);
+    config.weight = weight_from(input);
+    config.seed = input_byte(input);
+    config.row_limit = input_below(input, 8) == 0 ? 65535u + input_below(input, 2)
+                                                  : input_byte(input);
+    config.check_leases = input_bit(input);
+    return config;
+}
+
+static void fuzz_balancer(struct input *input, struct stage *stage)
+{
+    struct fo_config theirs = config_from(input, stage);
+    struct fo_config taken = fo_config_init();
+    struct claim claim = CLAIM(input, theirs, taken, config_ends);
+    struct fo_balancer *balancer = NULL;
+    fo_status status = fo_balancer_create(claim.memory, &balancer);
+
+    MUST(status == (claim.size_is_sane && config_is_valid(&taken, stage) ? FO_OK : FO_EINVAL));
+    MUST((balancer != NULL) == (status == FO_OK));
+    fo_balancer_destroy(balancer);
+    free(claim.memory);
+}
+
+static void fuzz_configure(struct input *input, struct stage *stage)
+{
+    struct fo_config theirs = config_from(input, stage);
+    struct fo_config taken = fo_config_init();
+    struct claim claim = CLAIM(input, theirs, taken, config_ends);
+    bool valid = claim.size_is_sane && weight_is_valid(&taken.weight);
+
+    MUST(fo_balancer_configure(stage->balancer, claim.memory) == (valid ? FO_OK : FO_EINVAL));
+    free(claim.memory);
+}
+
+/* ---- Endpoints and updates ---------------------------------------------------------------- */
+
+static bool endpoint_is_valid(const struct fo_endpoint_config *config)
+{
+    double init = config->init_weight;
+
+    return is_in(config->max_weight, 0, FO_WEIGHT_MAX) &&
+           is_in(config->min_weight, 0, config->max_weight) &&
+           (init == FO_INIT_WEIGHT_MAX || is_in(init, config->min_weight, config->max_weight));
+}
+
+/** An array of endpoint configs has the stride of its first; `taken`: what it must mean. */
+struct endpoints {
+    char *memory;
+    size_t stride;
+    struct fo_endpoint_config taken[3];
+    bool valid;
+};
+
+static struct endpoints endpoints_from(struct input *input, unsigned count)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    static const size_t ends[] = {
+        END(fo_endpoint_config, name),       END(fo_endpoint_config, max_weight),
+        END(fo_endpoint_config, min_weight), END(fo_endpoint_config, init_weight),
+        END(fo_endpoint_config, tags),       END(fo_endpoint_config, data),
+    };
+    struct input first = *input;
+    struct endpoints endpoints = {.valid = true};
+
+    for (unsigned i = 0; i < count; i++) {
+        struct fo_endpoint_config theirs = fo_endpoint_config_init(names[i]);
+        struct input again = first; /* the same size and tail for all */
+        struct claim claim;
+
+        theirs.max_weight = input_bit(input) ? 100 : number_from(input);
+        theirs.min_weight = input_bit(input) ? 0 : number_from(input);
+        theirs.init_weight = input_bit(input) ? FO_INIT_WEIGHT_MAX : number_from(input);
+        theirs.tags = input_byte(input);
+        theirs.data = (void *)(uintptr_t)input_byte(input);
+        endpoints.taken[i] = fo_endpoint_config_init(names[i]);
+        claim = CLAIM(&again, theirs, endpoints.taken[i], ends);
+        if (i == 0) {
+            endpoints.stride = claim.size > sizeof(theirs) + LARGEST_TAIL ? sizeof(theirs)
+                               : claim.size < sizeof(size_t)             ? sizeof(size_t)
+                                                                         : claim.size;
+            endpoints.memory = calloc(count, endpoints.stride);
+            MUST(endpoints.memory != NULL);
+        }
+        memcpy(endpoints.memory + i * endpoints.stride, claim.memory, endpoints.stride);
+        endpoints.valid = endpoints.valid && claim.size_is_sane &&
+                          endpoint_is_valid(&endpoints.taken[i]);
+        free(claim.memory);
+    }
+    return endpoints;
+}
+
+static void check_taken(struct stage *stage, const struct fo_endpoint_config *taken)
+{
+    struct fo_endpoint_info info = fo_endpoint_info_init();
+
+    MUST(fo_endpoint_status(stage->balancer, taken->name, &info) == FO_OK);
+    MUST(info.max_weight == taken->max_weight && info.min_weight == taken->min_weight);
+    MUST(info.tags == taken->tags && info.data == taken->data);
+}
+
+/** A result of any size; it is given back like any other, whatever the status was. */
+static struct claim result_from(struct input *input)
+{
+    static const size_t ends[] = {
+        END(fo_update_result, added),          END(fo_update_result, added_count),
+        END(fo_update_result, updated),        END(fo_update_result, updated_count),
+        END(fo_update_result, removed),        END(fo_update_result, removed_count),
+        END(fo_update_result, offender),       END(fo_update_result, offender_removal),
+        END(fo_update_result, offence),        END(fo_update_result, memory),
+    };
+    struct fo_update_result theirs = fo_update_result_init();
+    struct fo_update_result taken = fo_update_result_init();
+
+    return CLAIM(input, theirs, taken, ends);
+}
+
+static void fuzz_update(struct input *input, struct stage *stage)
+{
+    unsigned count = 1 + input_below(input, 3);
+    struct endpoints endpoints = endpoints_from(input, count);
+    struct claim result = result_from(input);
+    bool with_result = input_bit(input);
+    char *before = dump(stage->balancer);
+    const void *upserts = endpoints.memory;
+    fo_status status;
+
+    status = input_bit(input) ? fo_balancer_update(stage->balancer, upserts, count, NULL, 0,
+                                                   with_result ? result.memory : NULL)
+                              : fo_balancer_replace(stage->balancer, upserts, count, 0,
+                                                    with_result ? result.memory : NULL);
+    MUST(status == FO_OK || status == FO_EINVAL);
+    if (status == FO_OK) {
+        MUST(endpoints.valid);
+        for (unsigned i = 0; i < count; i++)
+            check_taken(stage, &endpoints.taken[i]);
+        free(before);
+    } else {
+        MUST(!endpoints.valid || (with_result && result.size != sizeof(struct fo_update_result)));
+        MUST(dump_is_still(stage->balancer, before));
+    }
+    if (with_result) {
+        fo_update_result_fini(result.memory);
+        fo_update_result_fini(result.memory);
+    }
+    free(result.memory);
+    free(endpoints.memory);
+}
+
+/* ---- Picks and status --------------------------------------------------------------------- */
+
+static void fuzz_pick(struct input *input, struct stage *stage)
+{
+    static const size_t ends[] = {
+        END(fo_pick_options, exclude), END(fo_pick_options, exclude_count),
+        END(fo_pick_options, require_tags), END(fo_pick_options, strict),
+    };
+    uint64_t ids[FO_EXCLUDE_MAX + 1];
+    struct fo_pick_options theirs = fo_pick_options_init();
+    struct fo_pick_options taken = fo_pick_options_init();
+    struct fo_lease lease = fo_lease_init();
+    struct claim claim;
+    fo_status status;
+    bool valid;
+
+    memset(ids, 0xff, sizeof(ids));
+    theirs.exclude = input_bit(input) ? ids : NULL;
+    theirs.exclude_count = input_bit(input) ? input_below(input, FO_EXCLUDE_MAX + 2) : 0;
+    theirs.require_tags = input_byte(input);
+    theirs.strict = input_bit(input);
+    claim = CLAIM(input, theirs, taken, ends);
+    valid = claim.size_is_sane && taken.exclude_count <= FO_EXCLUDE_MAX &&
+            (taken.exclude_count == 0 || taken.exclude != NULL);
+    status = fo_pick_with(stage->balancer, claim.memory, &lease);
+    MUST(valid ? status == FO_OK || status == FO_UNAVAILABLE : status == FO_EINVAL);
+    MUST((status == FO_OK) == (lease.endpoint != NULL));
+    if (status == FO_OK)
+        MUST(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK);
+    free(claim.memory);
+}
+
+/** What is written: all that both know, nothing behind it, and never the size. */
+static void fuzz_status(struct input *input, struct stage *stage)
+{
+    static const size_t ends[] = {
+        END(fo_endpoint_info, name),      END(fo_endpoint_info, id),
+        END(fo_endpoint_info, data),      END(fo_endpoint_info, max_weight),
+        END(fo_endpoint_info, health),    END(fo_endpoint_info, state),
+        END(fo_endpoint_info, drained),   END(fo_endpoint_info, epoch),
+        END(fo_endpoint_info, started),   END(fo_endpoint_info, in_flight),
+    };
+    struct fo_endpoint_info full = fo_endpoint_info_init();
+    size_t size = size_from(input, ends, sizeof(ends) / sizeof(ends[0]), sizeof(full));
+    bool sane = size > sizeof(size_t) && size <= sizeof(full) + LARGEST_TAIL;
+    size_t room = sane ? size : sizeof(full);
+    size_t filled = size < sizeof(full) ? size : sizeof(full);
+    unsigned char *memory = malloc(room);
+    const char *name = input_bit(input) ? "a" : "nobody";
+    fo_status expected = fo_endpoint_status(stage->balancer, name, &full);
+
+    MUST(memory != NULL);
+    memset(memory, 0x5a, room);
+    memcpy(memory, &size, sizeof(size));
+    MUST(fo_endpoint_status(stage->balancer, name, (struct fo_endpoint_info *)(void *)memory) ==
+         (sane ? expected : FO_EINVAL));
+    MUST(memcmp(memory, &size, sizeof(size)) == 0);
+    for (size_t i = sane && expected == FO_OK ? filled : sizeof(size); i < room; i++)
+        MUST(memory[i] == 0x5a);
+    if (sane && expected == FO_OK && filled >= END(fo_endpoint_info, id))
+        MUST(memcmp(memory + offsetof(struct fo_endpoint_info, id), &full.id, sizeof(full.id)) == 0);
+    free(memory);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const subjects[])(struct input *, struct stage *) = {
+        fuzz_runtime, fuzz_group, fuzz_balancer, fuzz_configure, fuzz_update, fuzz_pick, fuzz_status,
+    };
+    struct input input = {data, size};
+    struct stage stage = {.now_ns = 1000000000};
+    struct fo_runtime_config runtime = fo_runtime_config_init();
+    struct fo_group_config group = fo_group_config_init();
+    struct fo_config config = fo_config_init();
+    struct fo_endpoint_config endpoint = fo_endpoint_config_init("a");
+
+    runtime.clock = read_clock;
+    runtime.clock_arg = &stage.now_ns;
+    MUST(fo_runtime_create(&runtime, &stage.runtime) == FO_OK);
+    group.runtime = stage.runtime;
+    MUST(fo_group_create(&group, &stage.group) == FO_OK);
+    config.group = stage.group;
+    config.seed = 1;
+    MUST(fo_balancer_create(&config, &stage.balancer) == FO_OK);
+    MUST(fo_balancer_update(stage.balancer, &endpoint, 1, NULL, 0, NULL) == FO_OK);
+    for (int steps = 0; input.left > 0 && steps < 16; steps++)
+        subjects[input_below(&input, 7)](&input, &stage);
+    fo_balancer_destroy(stage.balancer);
+    fo_group_destroy(stage.group);
+    while (fo_runtime_destroy(stage.runtime) == FO_BUSY)
+        fo_runtime_dispatch(stage.runtime);
+    return 0;
+}

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fork(): the child is usable after fo_after_fork(), the parent does not notice.
+ *
+ * Each story forks in the middle of something. The child works with the library, checks what it finds
+ * and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A child that
+ * hangs is ended by an alarm and counts as failed.
+ */
+#include "crew.h"
+#include "fixture.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS 40
+#define CHILD_SECONDS 30
+
+static const char *story;
+
+static void must(bool right, const char *what)
+{
+    if (right)
+        return;
+    fprintf(stderr, "fork: %s: %s\n", story, what);
+    abort();
+}
+
+/* ---- Parents and children ----------------------------------------------------------------- */
+
+/** fork(), and in the child the alarm and fo_after_fork(). */
+static pid_t fork_prepared(void)
+{
+    pid_t pid = fork();
+
+    must(pid >= 0, "no process");
+    if (pid == 0) {
+        alarm(CHILD_SECONDS);
+        must(fo_after_fork() == FO_OK, "fo_after_fork() fails");
+    }
+    return pid;
+}
+
+static void wait_for(pid_t pid)
+{
+    int status = 0;
+
+    must(waitpid(pid, &status, 0) == pid, "no child");
+    must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child failed");
+}
+
+static struct fo_endpoint_info info_of(struct fo_balancer *balancer, const char *name)
+{
+    struct fo_endpoint_info info = fo_endpoint_info_init();
+
+    must(fo_endpoint_status(balancer, name, &info) == FO_OK, "an endpoint is missing");
+    return info;
+}
+
+static void put(struct fo_balancer *balancer, const char *name, void *data)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init(name);
+
+    config.data = data;
+    must(fo_balancer_update(balancer, &config, 1, NULL, 0, NULL) == FO_OK, "an update fails");
+}
+
+static void take_out(struct fo_balancer *balancer, const char *name)
+{
+    must(fo_balancer_update(balancer, NULL, 0, &name, 1, NULL) == FO_OK, "a removal fails");
+}
+
+static bool see_nothing_open(const struct fo_endpoint_info *info, void *arg)
+{
+    (void)arg;
+    must(info->in_flight == 0, "leases from before the fork are still in flight");
+    return true;
+}
+
+static bool see_open(const struct fo_endpoint_info *info, void *arg)
+{
+    *(uint64_t *)arg += info->in_flight;
+    return true;
+}
+
+static uint64_t open_leases(struct fo_balancer *balancer)
+{
+    uint64_t open = 0;
+
+    must(fo_endpoint_list(balancer, see_open, &open) == FO_OK, "no list");
+    return open;
+}
+
+/** What every child can do with a balancer that the parent drives; ends with `closed`. */
+static void live_as_a_child(struct fixture *f)
+{
+    size_t n = 0;
+    struct fo_lease lease;
+
+    must(fo_endpoint_list(f->balancer, see_nothing_open, NULL) == FO_OK, "no list");
+    put(f->balancer, "child", NULL);
+    for (int i = 0; i < 500; i++) {
+        must(fo_pick(f->balancer, &lease) == FO_OK, "no pick");
+        must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    }
+    must(open_leases(f->balancer) == 0, "own leases are miscounted");
+    must(fo_report(f->balancer, "child", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    fixture_dispatch(f);
+    must(fixture_heard(f, FO_EVENT_DOWN, "child") == 1, "no event of the child's own");
+    n = fixture_heard(f, FO_EVENT_CLOSED, NULL);
+    must(n == 0, "closed comes too early");
+    fixture_destroy(f); /* every incarnation is released once, closed is heard, the runtime is free */
+}
+
+/* ---- Open leases in several threads -------------------------------------------------------- */
+
+#define HOLDERS 3
+#define HELD 20
+
+struct holders {
+    struct fixture f;
+    struct fo_lease held[HOLDERS][HELD];
+    struct fo_lease leaving; /* of an endpoint that was removed */
+    _Atomic size_t holding;
+    _Atomic bool done;
+};
+
+static void hold_and_work(size_t member, void *arg)
+{
+    struct holders *holders = arg;
+
+    for (int i = 0; i < HELD; i++)
+        must(fo_pick(holders->f.balancer, &holders->held[member][i]) == FO_OK, "no pick");
+    atomic_fetch_add(&holders->holding, 1);
+    while (!atomic_load(&holders->done)) {
+        struct fo_lease lease;
+
+        must(fo_pick(holders->f.balancer, &lease) == FO_OK, "no pick");
+        fo_finish(&lease, FO_OUTCOME_SUCCESS);
+    }
+}
+
+static void be_the_child_of_holders(struct holders *holders)
+{
+    for (int i = 0; i < HOLDERS; i++)
+        for (int j = 0; j < HELD; j++) {
+            struct fo_lease *lease = &holders->held[i][j];
+
+            must(fo_finish(lease, FO_OUTCOME_DOWN) == FO_OK, "a void lease is refused");
+            must(lease->endpoint == NULL, "a void lease is not cleared");
+        }
+    must(fo_finish(&holders->leaving, FO_OUTCOME_DOWN) == FO_OK, "a void lease is refused");
+    must(info_of(holders->f.balancer, "e0").state == FO_STATE_UP, "a void lease moves something");
+    fixture_dispatch(&holders->f);
+    must(fixture_heard(&holders->f, FO_EVENT_RELEASED, "gone") == 1, "gone is not released");
+    live_as_a_child(&holders->f);
+    _exit(0);
+}
+
+static void open_leases_in_threads(uint32_t row_limit)
+{
+    struct holders *holders = calloc(1, sizeof(*holders));
+    struct fo_config config;
+    struct crew *crew;
+
+    assert(holders != NULL);
+    fixture_init(&holders->f);
+    config = fixture_config(&holders->f);
+    config.row_limit = row_limit;
+    fixture_balancer(&holders->f, &config);
+    put(holders->f.balancer, "gone", NULL);
+    must(fo_pick(holders->f.balancer, &holders->leaving) == FO_OK, "no pick");
+    take_out(holders->f.balancer, "gone");
+    fixture_add(&holders->f, 4, NULL);
+    crew = crew_start(HOLDERS, hold_and_work, holders);
+    while (atomic_load(&holders->holding) < HOLDERS)
+        sched_yield();
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t pid = fork_prepared();
+
+        if (pid == 0)
+            be_the_child_of_holders(holders);
+        put(holders->f.balancer, round % 2 == 0 ? "x" : "y", NULL); /* meanwhile, in the parent */
+        wait_for(pid);
+    }
+    atomic_store(&holders->done, true);
+    crew_join(crew);
+    must(open_leases(holders->f.balancer) == HOLDERS * HELD, "the parent's leases are miscounted");
+    for (int i = 0; i < HOLDERS; i++)
+        for (int j = 0; j < HELD; j++)
+            must(fo_finish(&holders->held[i][j], FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    must(open_leases(holders->f.balancer) == 0, "the parent's leases are miscounted");
+    fixture_dispatch(&holders->f);
+    must(fixture_heard(&holders->f, FO_EVENT_RELEASED, "gone") == 0, "the parent's lease is void");
+    must(fo_finish(&holders->leaving, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    fixture_destroy(&holders->f);
+    free(holders);
+}
+
+/* ---- In the middle of updates and dispatches ------------------------------------------------ */
+
+struct storm {
+    struct fo_runtime *runtime;
+    struct fo_balancer *balancer;
+    _Atomic bool done;
+    _Atomic uint64_t released;
+};
+
+static void count_released(const struct fo_event *event, void *arg)
+{
+    struct storm *storm = arg;
+
+    if (event->kind == FO_EVENT_RELEASED)
+        atomic_fetch_add(&storm->released, 1);
+}
+
+static void come_and_go(size_t member, void *arg)
+{
+    struct storm *storm = arg;
+    char name[8];
+
+    snprintf(name, sizeof(name), "m%zu", member);
+    while (!atomic_load(&storm->done)) {
+        struct fo_lease lease;
+        struct fo_subscription *subscription;
+
+        put(storm->balancer, name, NULL);
+        if (fo_pick(storm->balancer, &lease) == FO_OK)
+            fo_finish(&lease, FO_OUTCOME_FAILURE);
+        must(fo_subscribe(storm->balancer, FO_EVENT_DOWN, count_released, storm, &subscription) ==
+                 FO_OK, "no subscription");
+        fo_unsubscribe(storm->balancer, subscription);
+        take_out(storm->balancer, name);
+        if (storm->runtime != NULL)
+            fo_runtime_dispatch(storm->runtime);
+    }
+}
+
+static void until_released(struct storm *storm, uint64_t more)
+{
+    uint64_t wanted = atomic_load(&storm->released) + more;
+
+    while (atomic_load(&storm->released) < wanted) {
+        if (storm->runtime != NULL)
+            fo_runtime_dispatch(storm->runtime);
+        sched_yield();
+    }
+}
+
+static void be_the_child_of_a_storm(struct storm *storm)
+{
+    struct fo_lease lease;
+
+    for (int i = 0; i < 20; i++) {
+        put(storm->balancer, "child", NULL);
+        must(fo_pick(storm->balancer, &lease) == FO_OK, "no pick");
+        must(fo_finish(&lease, FO_OUTCOME_NEUTRAL) == FO_OK, "no finish");
+        take_out(storm->balancer, "child");
+        until_released(storm, 1);
+    }
+    must(fo_endpoint_list(storm->balancer, see_nothing_open, NULL) == FO_OK, "no list");
+    _exit(0);
+}
+
+static void forks_in_a_storm(bool default_runtime)
+{
+    struct fo_config config = fo_config_init();
+    struct storm storm = {.runtime = NULL};
+    struct crew *crew;
+
+    if (!default_runtime)
+        must(fo_runtime_create(NULL, &storm.runtime) == FO_OK, "no runtime");
+    config.runtime = storm.runtime;
+    must(fo_balancer_create(&config, &storm.balancer) == FO_OK, "no balancer");
+    must(fo_subscribe(storm.balancer, FO_EVENT_RELEASED, count_released, &storm, NULL) == FO_OK,
+         "no subscription");
+    crew = crew_start(2, come_and_go, &storm);
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t pid = fork_prepared();
+
+        if (pid == 0)
+            be_the_child_of_a_storm(&storm);
+        wait_for(pid);
+        until_released(&storm, 1); /* the parent's own go on */
+    }
+    atomic_store(&storm.done, true);
+    crew_join(crew);
+    put(storm.balancer, "last", NULL);
+    take_out(storm.balancer, "last");
+    until_released(&storm, 1);
+    fo_balancer_destroy(storm.balancer);
+    if (storm.runtime != NULL) {
+        fo_runtime_dispatch(storm.runtime);
+        must(fo_runtime_destroy(storm.runtime) == FO_OK, "the runtime is in use");
+    }
+}
+
+/* ---- From a listener ----------------------------------------------------------------------- */
+
+struct forking {
+    struct fixture f;
+    pid_t pid;
+    bool forked;
+};
+
+static void fork_inside(const struct fo_event *event, void *arg)
+{
+    struct forking *forking = arg;
+
+    if (event->kind != FO_EVENT_DOWN || forking->forked)
+        return;
+    forking->forked = true;
+    forking->pid = fork_prepared();
+    if (forking->pid == 0)
+        put(forking->f.balancer, "inside", NULL);
+}
+
+static void from_a_listener(void)
+{
+    struct forking *forking = calloc(1, sizeof(*forking));
+
+    assert(forking != NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        memset(forking, 0, sizeof(*forking));
+        fixture_init(&forking->f);
+        fixture_balancer(&forking->f, NULL);
+        fixture_add(&forking->f, 3, NULL);
+        must(fo_subscribe(forking->f.balancer, FO_EVENT_ALL, fork_inside, forking, NULL) == FO_OK,
+             "no subscription");
+        for (size_t i = 0; i < 2; i++)
+            must(fo_report(forking->f.balancer, fixture_name(i), FO_OUTCOME_DOWN) == FO_OK,
+                 "no report");
+        take_out(forking->f.balancer, "e1");
+        fixture_dispatch(&forking->f); /* both processes come back from here */
+        must(fixture_heard(&forking->f, FO_EVENT_DOWN, "e1") == 1, "the batch was not finished");
+        must(fixture_heard(&forking->f, FO_EVENT_RELEASED, "e1") == 1, "e1 is not released");
+        if (forking->pid == 0) {
+            must(fixture_heard(&forking->f, FO_EVENT_ADDED, "inside") == 1, "an event is lost");
+            live_as_a_child(&forking->f);
+            _exit(0);
+        }
+        wait_for(forking->pid);
+        must(fixture_heard(&forking->f, FO_EVENT_ADDED, "inside") == 0, "the parent has it, too");
+        fixture_destroy(&forking->f);
+    }
+    free(forking);
+}
+
+/* ---- While a listener runs on another thread ------------------------------------------------- */
+
+struct stuck {
+    struct fixture f;
+    _Atomic bool inside;
+    _Atomic bool may_return;
+    fo_event_kind kind;
+};
+
+static void wait_inside(const struct fo_event *event, void *arg)
+{
+    struct stuck *stuck = arg;
+
+    if (event->kind != stuck->kind)
+        return;
+    atomic_store(&stuck->inside, true);
+    while (!atomic_load(&stuck->may_return))
+        sched_yield();
+}
+
+static void dispatch(size_t member, void *arg)
+{
+    struct stuck *stuck = arg;
+
+    (void)member;
+    fo_runtime_dispatch(stuck->f.runtime);
+}
+
+/* The thread that is told of `kind` does not exist in the child: whatever it had still to tell must
+ * be told by the child's own dispatch. */
+static void while_a_listener_runs(fo_event_kind kind)
+{
+    struct stuck *stuck = calloc(1, sizeof(*stuck));
+    struct crew *crew;
+    pid_t pid;
+
+    assert(stuck != NULL);
+    stuck->kind = kind;
+    fixture_init(&stuck->f);
+    fixture_balancer(&stuck->f, NULL);
+    must(fo_subscribe(stuck->f.balancer, FO_EVENT_ALL, wait_inside, stuck, NULL) == FO_OK,
+         "no subscription");
+    fixture_add(&stuck->f, 3, NULL);
+    must(fo_report(stuck->f.balancer, "e1", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    for (size_t i = 0; i < 3; i++)
+        take_out(stuck->f.balancer, fixture_name(i));
+    if (kind == FO_EVENT_CLOSED)
+        fixture_close(&stuck->f, stuck->f.balancer);
+    crew = crew_start(1, dispatch, stuck);
+    while (!atomic_load(&stuck->inside))
+        sched_yield();
+    pid = fork_prepared();
+    if (pid == 0) {
+        atomic_store(&stuck->may_return, true);
+        fixture_dispatch(&stuck->f);
+        for (size_t i = 0; i < 3 && kind != FO_EVENT_CLOSED; i++)
+            must(fixture_heard(&stuck->f, FO_EVENT_RELEASED, fixture_name(i)) == 1,
+                 "what the lost thread had to tell is lost with it");
+        if (kind != FO_EVENT_CLOSED)
+            fixture_close(&stuck->f, stuck->f.balancer);
+        fixture_dispatch(&stuck->f);
+        must(fixture_heard(&stuck->f, FO_EVENT_CLOSED, NULL) == 1, "the balancer never closes");
+        must(fo_runtime_destroy(stuck->f.runtime) == FO_OK, "the runtime stays in use");
+        _exit(0);
+    }
+    atomic_store(&stuck->may_return, true);
+    crew_join(crew);
+    wait_for(pid);
+    fixture_destroy(&stuck->f);
+    free(stuck);
+}
+
+/* ---- Smaller ones -------------------------------------------------------------------------- */
+
+static void *fork_twice(void *arg)
+{
+    struct fixture *f = arg;
+    pid_t pid = fork_prepared();
+
+    if (pid == 0) {
+        pid_t grandchild;
+
+        must(fo_pick(f->balancer, &(struct fo_lease){0}) == FO_OK, "no pick");
+        grandchild = fork_prepared();
+        if (grandchild == 0) {
+            live_as_a_child(f);
+            _exit(0);
+        }
+        wait_for(grandchild);
+        must(open_leases(f->balancer) == 1, "the child's own lease");
+        _exit(0);
+    }
+    wait_for(pid);
+    return NULL;
+}
+
+static void a_child_of_a_child_of_a_thread(void)
+{
+    struct fixture f;
+    pthread_t thread;
+
+    fixture_init(&f);
+    fixture_balancer(&f, NULL);
+    fixture_add(&f, 2, NULL);
+    must(pthread_create(&thread, NULL, fork_twice, &f) == 0, "no thread");
+    pthread_join(thread, NULL);
+    fixture_destroy(&f);
+}
+
+static void children_draw_their_own_numbers(void)
+{
+    int pipes[2][2];
+    uint64_t picks[2][64];
+    struct fixture f;
+
+    fixture_init(&f);
+    fixture_balancer(&f, NULL);
+    fixture_add(&f, 7, NULL);
+    fixture_pick_and_finish(&f, FO_OUTCOME_NEUTRAL);
+    for (int i = 0; i < 2; i++) {
+        pid_t pid;
+
+        must(pipe(pipes[i]) == 0, "no pipe");
+        pid = fork_prepared();
+        if (pid == 0) {
+            for (int n = 0; n < 64; n++)
+                picks[i][n] = fixture_pick_and_finish(&f, FO_OUTCOME_NEUTRAL);
+            must(write(pipes[i][1], picks[i], sizeof(picks[i])) == sizeof(picks[i]), "no answer");
+            _exit(0);
+        }
+        must(read(pipes[i][0], picks[i], sizeof(picks[i])) == sizeof(picks[i]), "no answer");
+        wait_for(pid);
+    }
+    must(memcmp(picks[0], picks[1], sizeof(picks[0])) != 0, "two children march in step");
+    fixture_destroy(&f);
+}
+
+static void a_trial_goes_on_in_the_child(void)
+{
+    struct fixture f;
+    struct fo_lease trial;
+    struct fo_config config;
+    pid_t pid;
+
+    fixture_init(&f);
+    config = fixture_config(&f);
+    config.weight = fo_weight_ratio();
+    fixture_balancer(&f, &config);
+    fixture_add(&f, 1, NULL);
+    must(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    fixture_advance_ms(&f, 1300);
+    must(fo_pick(f.balancer, &trial) == FO_OK, "no trial");
+    pid = fork_prepared();
+    if (pid == 0) { /* its lease is void: the trial is given up and comes again */
+        must(fo_finish(&trial, FO_OUTCOME_SUCCESS) == FO_OK, "a void lease is refused");
+        must(info_of(f.balancer, "e0").state == FO_STATE_TRIAL, "a void lease decides a trial");
+        fixture_advance_ms(&f, 15000);
+        must(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS) == 0, "no second trial");
+        must(info_of(f.balancer, "e0").state == FO_STATE_UP, "no recovery");
+        fixture_destroy(&f);
+        _exit(0);
+    }
+    must(fo_finish(&trial, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    must(info_of(f.balancer, "e0").state == FO_STATE_UP, "the parent's trial does not count");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+static void a_child_that_never_calls_us(void)
+{
+    struct fixture f;
+    pid_t pid;
+
+    fixture_init(&f);
+    fixture_balancer(&f, NULL);
+    fixture_add(&f, 1, NULL);
+    pid = fork();
+    must(pid >= 0, "no process");
+    if (pid == 0)
+        _exit(0);
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+#define TELL(what)                                                                                 \
+    do {                                                                                           \
+        story = #what;                                                                             \
+        what;                                                                                      \
+        printf("fork: %s\n", story);                                                               \
+        fflush(stdout);                                                                            \
+    } while (0)
+
+int main(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    return 77; /* ThreadSanitizer allows a child of a process with threads no threads of its own */
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    return 77;
+#endif
+#endif
+    TELL(a_child_that_never_calls_us());
+    TELL(open_leases_in_threads(0));
+    TELL(open_leases_in_threads(1));
+    TELL(a_child_of_a_child_of_a_thread());
+    TELL(children_draw_their_own_numbers());
+    TELL(a_trial_goes_on_in_the_child());
+    TELL(from_a_listener());
+    TELL(forks_in_a_storm(false));
+    TELL(forks_in_a_storm(true));
+    TELL(while_a_listener_runs(FO_EVENT_ADDED));
+    TELL(while_a_listener_runs(FO_EVENT_DOWN));
+    TELL(while_a_listener_runs(FO_EVENT_REMOVED));
+    TELL(while_a_listener_runs(FO_EVENT_RELEASED));
+    TELL(while_a_listener_runs(FO_EVENT_CLOSED));
+    return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Contribution repair under fire: many threads move the health of few hosts, a further thread replaces
+ * the snapshot all the time. In rounds; between two rounds nothing moves, and then
+ *
+ *     every contribution is what its host is worth, every sum is the sum of its parts,
+ *     every health is what the outcomes make of it: begin + successes - failures, none lost.
+ *
+ * The last needs a weight function whose steps add up in any order: one unit up, one unit down. One
+ * name in eight is taken down by its failures, and comes back by its next success; it cannot keep
+ * such a count.
+ */
+#include "stress.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define NAMES 40  /* more than the fan-out of a sum: three levels */
+#define STEPS 400 /* of one thread in one round */
+#define ROUNDS_MAX 20000
+#define UNITS 1048576.0
+
+struct name {
+    char name[16];
+    bool falls;
+    _Atomic int64_t steps; /* successes - failures */
+};
+
+struct test {
+    struct fo_runtime *runtime;
+    struct fo_balancer *balancer;
+    struct name name[NAMES];
+    _Atomic uint32_t closed;
+    unsigned threads;
+    bool over;
+    uint64_t rounds;
+    pthread_barrier_t begin;
+    pthread_barrier_t end;
+    _Atomic uint64_t random;
+};
+
+static double rise(const struct fo_weight_input *input, void *arg)
+{
+    (void)arg;
+    return input->live_weight + 1;
+}
+
+static double fall(const struct fo_weight_input *input, void *arg)
+{
+    const struct stress_data *data = fo_endpoint_data(input->endpoint);
+
+    (void)arg;
+    return data->name[0] == 'f' ? 0 : input->live_weight - 1;
+}
+
+static void act(struct test *test, uint64_t *random)
+{
+    bool success = stress_random(random, 2) == 0;
+    fo_outcome outcome = success ? FO_OUTCOME_SUCCESS : FO_OUTCOME_FAILURE;
+    struct name *name = NULL;
+    struct stress_lease lease;
+
+    if (stress_random(random, 2) == 0) {
+        name = &test->name[stress_random(random, NAMES)];
+        stress_check(fo_report(test->balancer, name->name, outcome) == FO_OK, "report");
+    } else if (stress_pick(test->balancer, NULL, &lease) == FO_OK) {
+        unsigned at;
+
+        stress_check(sscanf(fo_endpoint_name(lease.lease.endpoint) + 1, "%u", &at) == 1, "name");
+        name = &test->name[at];
+        stress_finish(&lease, outcome);
+    }
+    if (name != NULL)
+        atomic_fetch_add_explicit(&name->steps, success ? 1 : -1, memory_order_relaxed);
+}
+
+static void *change(void *arg)
+{
+    struct test *test = arg;
+    uint64_t random = atomic_fetch_add(&test->random, UINT64_C(0x9fb21c651e98df25));
+
+    for (;;) {
+        pthread_barrier_wait(&test->begin);
+        if (test->over)
+            return NULL;
+        for (int i = 0; i < STEPS; i++)
+            act(test, &random);
+        pthread_barrier_wait(&test->end);
+    }
+}
+
+static void *switch_snapshots(void *arg)
+{
+    struct test *test = arg;
+    uint64_t random = atomic_fetch_add(&test->random, UINT64_C(0x9fb21c651e98df25));
+
+    for (;;) {
+        pthread_barrier_wait(&test->begin);
+        if (test->over)
+            return NULL;
+        for (int i = 0; i < 4; i++) {
+            const char *name = test->name[stress_random(&random, NAMES)].name;
+
+            stress_check(fo_drain(test->balancer, name) == FO_OK, "drain");
+            stress_check(fo_undrain(test->balancer, name) == FO_OK, "undrain");
+        }
+        pthread_barrier_wait(&test->end);
+    }
+}
+
+/* ---- Between the rounds ------------------------------------------------------------------- */
+
+static void check_health(struct test *test)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        struct fo_endpoint_info info = fo_endpoint_info_init();
+        struct name *name = &test->name[i];
+        double expected = UNITS / 2 + (double)atomic_load(&name->steps);
+
+        stress_check(fo_endpoint_status(test->balancer, name->name, &info) == FO_OK, "status");
+        stress_check(name->falls || info.live_weight == expected,
+                     "%s: live weight %.0f, the outcomes make it %.0f", name->name,
+                     info.live_weight, expected);
+    }
+}
+
+static void one_round(struct test *test)
+{
+    pthread_barrier_wait(&test->begin);
+    pthread_barrier_wait(&test->end);
+    check_health(test);
+    stress_check_sums(test->balancer);
+    fo_runtime_dispatch(test->runtime); /* trials for those that fell */
+    test->rounds++;
+}
+
+static void begin(struct test *test)
+{
+    struct fo_endpoint_config config[NAMES];
+    struct fo_config balancer = fo_config_init();
+    struct fo_update_result result = fo_update_result_init();
+
+    stress_check(fo_runtime_create(NULL, &test->runtime) == FO_OK, "runtime");
+    balancer.runtime = test->runtime;
+    balancer.trial.backoff_ms = 1;
+    balancer.trial.backoff_max_ms = 1;
+    balancer.weight = fo_weight_custom(rise, fall, NULL);
+    stress_check(fo_balancer_create(&balancer, &test->balancer) == FO_OK, "balancer");
+    stress_check(fo_subscribe(test->balancer, FO_EVENT_ALL, stress_hear, &test->closed, NULL) ==
+                     FO_OK,
+                 "subscribe");
+    for (unsigned i = 0; i < NAMES; i++) {
+        test->name[i].falls = i % 8 == 0;
+        snprintf(test->name[i].name, sizeof(test->name[i].name), "%c%u",
+                 test->name[i].falls ? 'f' : 'n', i);
+        config[i] = fo_endpoint_config_init(test->name[i].name);
+        config[i].max_weight = UNITS;
+        config[i].init_weight = UNITS / 2;
+        config[i].data = stress_data_new(test->name[i].name);
+    }
+    stress_check(fo_balancer_update(test->balancer, config, NAMES, NULL, 0, &result) == FO_OK,
+                 "update");
+    for (unsigned i = 0; i < NAMES; i++) /* `added` is in the order given */
+        atomic_store(&stress_tenure_of(config[i].data, result.added[i].id)->born, 1);
+    fo_update_result_fini(&result);
+}
+
+static void end(struct test *test)
+{
+    stress_check_counts(test->balancer, true);
+    fo_balancer_destroy(test->balancer);
+    while (fo_runtime_dispatch(test->runtime) > 0)
+        ;
+    stress_check(atomic_load(&test->closed) == 1, "not closed");
+    stress_check(fo_runtime_destroy(test->runtime) == FO_OK, "the runtime is still in use");
+}
+
+int main(int argc, char **argv)
+{
+    struct stress run = stress_begin(argc, argv);
+    static struct test test;
+    pthread_t thread[65];
+    unsigned threads = run.threads < 64 ? run.threads : 64;
+
+    atomic_init(&test.random, run.seed);
+    begin(&test);
+    pthread_barrier_init(&test.begin, NULL, threads + 2);
+    pthread_barrier_init(&test.end, NULL, threads + 2);
+    for (unsigned i = 0; i < threads; i++)
+        thread[i] = stress_start(change, &test);
+    thread[threads] = stress_start(switch_snapshots, &test);
+    do
+        one_round(&test);
+    while (!stress_is_over() && test.rounds < ROUNDS_MAX);
+    test.over = true;
+    pthread_barrier_wait(&test.begin);
+    for (unsigned i = 0; i <= threads; i++)
+        stress_join(thread[i]);
+    end(&test);
+    stress_ledger_close();
+    printf("repair_stress: %llu rounds of %u outcomes\n", (unsigned long long)test.rounds,
+           threads * STEPS);
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+#include <failover/failover.h>
+
+Test(status, has_a_name_for_every_value)
+{
+    static const char *const names[] = {"FO_OK",        "FO_UNAVAILABLE", "FO_CLOSED",
+                                        "FO_NOMEM",     "FO_EINVAL",      "FO_NOTFOUND",
+                                        "FO_DUPLICATE", "FO_BUSY",        "FO_SYSTEM"};
+
+    for (int value = 0; value < 9; value++)
+        cr_expect_str_eq(fo_status_name((fo_status)value), names[value]);
+    cr_expect_str_eq(fo_status_name((fo_status)9), "FO_?");
+    cr_expect_str_eq(fo_status_name((fo_status)-1), "FO_?");
+}
+
+Test(status, keeps_the_numbers_of_statuses_and_outcomes)
+{
+    cr_expect_eq(FO_OK, 0);
+    cr_expect_eq(FO_UNAVAILABLE, 1);
+    cr_expect_eq(FO_CLOSED, 2);
+    cr_expect_eq(FO_NOMEM, 3);
+    cr_expect_eq(FO_EINVAL, 4);
+    cr_expect_eq(FO_NOTFOUND, 5);
+    cr_expect_eq(FO_DUPLICATE, 6);
+    cr_expect_eq(FO_BUSY, 7);
+    cr_expect_eq(FO_SYSTEM, 8);
+    cr_expect_eq(FO_OUTCOME_SUCCESS, 1);
+    cr_expect_eq(FO_OUTCOME_CANCELLED, 7);
+}
+
+Test(status, has_a_name_for_every_outcome)
+{
+    static const char *const names[] = {"?",          "success", "degraded", "failure",
+                                        "overloaded", "down",    "neutral",  "cancelled"};
+
+    for (int value = 0; value < 8; value++)
+        cr_expect_str_eq(fo_outcome_name((fo_outcome)value), names[value]);
+    cr_expect_str_eq(fo_outcome_name((fo_outcome)8), "?");
+    cr_expect_str_eq(fo_outcome_name((fo_outcome)-1), "?");
+}
+
+Test(status, has_a_name_for_every_state)
+{
+    static const char *const names[] = {"?", "up", "down", "trial"};
+
+    for (int value = 0; value < 4; value++)
+        cr_expect_str_eq(fo_state_name((fo_state)value), names[value]);
+    cr_expect_str_eq(fo_state_name((fo_state)4), "?");
+}
+
+Test(status, has_a_name_for_every_reason)
+{
+    static const char *const names[] = {"none",          "outcome down",  "no health",
+                                        "back-off over", "trial success", "trial failed",
+                                        "started down"};
+
+    for (int value = 0; value < 7; value++)
+        cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
+    cr_expect_str_eq(fo_reason_name((fo_reason)7), "?");
+}
+
+Test(status, has_a_name_for_every_kind_of_event)
+{
+    static const char *const names[] = {"added",     "updated", "down",     "trial",
+                                        "recovered", "removed", "released", "closed"};
+
+    for (int bit = 0; bit < 8; bit++)
+        cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << bit)), names[bit]);
+    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 8)), "?");
+    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)0), "?");
+    cr_expect_str_eq(fo_event_kind_name(FO_EVENT_ALL), "?");
+    cr_expect_eq(FO_EVENT_ALL, 255);
+}
+
+Test(status, tells_the_version_of_the_headers)
+{
+    cr_expect_eq(fo_version(), FO_VERSION_MAJOR << 16 | FO_VERSION_MINOR << 8 | FO_VERSION_PATCH);
+}
