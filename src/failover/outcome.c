@@ -45,17 +45,20 @@ static struct rules rules_of(struct fo__core *core, struct fo_endpoint *endpoint
     return rules;
 }
 
-static void set_live_weight(struct rules *rules, uint64_t word)
-{
-    struct fo_weight_input *input = &rules->input;
-    double live = fo__word_health(word) * (input->max_weight / (double)FO__HEALTH_ONE);
-
-    input->live_weight = live > input->min_weight ? live : input->min_weight;
-}
-
 static uint64_t health_of(const struct rules *rules, double live_weight)
 {
     return (uint64_t)llround(live_weight / rules->input.max_weight * (double)FO__HEALTH_ONE);
+}
+
+/** Compares in units of health: a minimum that is no multiple of the unit is still the minimum. */
+static void set_live_weight(struct rules *rules, uint64_t word)
+{
+    struct fo_weight_input *input = &rules->input;
+    uint32_t health = fo__word_health(word);
+
+    input->live_weight = input->min_weight;
+    if (health > health_of(rules, input->min_weight))
+        input->live_weight = health * (input->max_weight / (double)FO__HEALTH_ONE);
 }
 
 static uint64_t with_health(uint64_t word, uint64_t health)
