@@ -194,7 +194,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 
 /* ---- Picks within limits ----------------------------------------------------------------- */
 
-/** Adds the slot of an id to the excluded, ascending; ids of no member are ignored. */
+/** Adds the slot of an id to the excluded, once; ids of no member are ignored. */
 static void exclude(struct fo__without *without, const struct fo__snapshot *snapshot, uint64_t id)
 {
     uint32_t slot = fo__snapshot_slot(snapshot, id);

@@ -31,7 +31,7 @@ struct fo__sumtree {
     _Atomic uint64_t *node[FO__SUMTREE_DEPTH_MAX]; /* node[0]: the leaves */
 };
 
-/** Slots to leave out of a draw, ascending, with their contributions as read once. */
+/** Different slots to leave out of a draw, with their contributions as read once. */
 struct fo__without {
     uint32_t count;
     uint32_t slot[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The shares that a table gives are recomputed from its columns, in integers: a column is 2^32 wide,
- * `threshold` of it its own and the rest its alias's. They must be what the weights ask for.
+ * The shares that a table gives are recomputed from its columns, in integers: a column is 2^32
+ * wide, `threshold` of it its own and the rest its alias's. They must be what the weights ask for.
  */
 #include "alias.h"
 #include "bits.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Retries exclude what they have tried: the others keep their exact shares of what is left, and when
- * nothing is left the caller chooses between reuse and FO_UNAVAILABLE.
+ * Retries exclude what they have tried: the others keep their exact shares of what is left, and
+ * when nothing is left the caller chooses between reuse and FO_UNAVAILABLE.
  */
 #include "chi2.h"
 #include "dice.h"
@@ -143,7 +143,7 @@ Test(exclusion, of_all_but_one_always_finds_that_one)
     fixture_destroy(&f);
 }
 
-/* ---- Nothing left -------------------------------------------------------------------------- */
+/* ---- Nothing left ------------------------------------------------------------------------- */
 
 static void expect_unavailable(struct fixture *f, const struct fo_pick_options *options)
 {

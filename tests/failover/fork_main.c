@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS 40
+#define ROUNDS 15
 #define CHILD_SECONDS 30
 
 static const char *story;
@@ -208,13 +208,19 @@ struct storm {
     struct fo_runtime *runtime;
     struct fo_balancer *balancer;
     _Atomic bool done;
+    _Atomic bool closed;
+    _Atomic uint64_t removed;
     _Atomic uint64_t released;
 };
+
+#define BACKLOG 20 /* removals that may wait for their release */
 
 static void count_released(const struct fo_event *event, void *arg)
 {
     struct storm *storm = arg;
 
+    if (event->kind == FO_EVENT_CLOSED)
+        atomic_store(&storm->closed, true);
     if (event->kind == FO_EVENT_RELEASED)
         atomic_fetch_add(&storm->released, 1);
 }
@@ -236,15 +242,16 @@ static void come_and_go(size_t member, void *arg)
                  FO_OK, "no subscription");
         fo_unsubscribe(storm->balancer, subscription);
         take_out(storm->balancer, name);
-        if (storm->runtime != NULL)
-            fo_runtime_dispatch(storm->runtime);
+        atomic_fetch_add(&storm->removed, 1);
+        do {
+            if (storm->runtime != NULL)
+                fo_runtime_dispatch(storm->runtime);
+        } while (atomic_load(&storm->removed) > atomic_load(&storm->released) + BACKLOG);
     }
 }
 
-static void until_released(struct storm *storm, uint64_t more)
+static void until_released(struct storm *storm, uint64_t wanted)
 {
-    uint64_t wanted = atomic_load(&storm->released) + more;
-
     while (atomic_load(&storm->released) < wanted) {
         if (storm->runtime != NULL)
             fo_runtime_dispatch(storm->runtime);
@@ -252,18 +259,34 @@ static void until_released(struct storm *storm, uint64_t more)
     }
 }
 
+/** Closing waits for every endpoint: nothing that a lost thread was at may be left behind. */
+static void close_storm(struct storm *storm)
+{
+    fo_balancer_destroy(storm->balancer);
+    while (!atomic_load(&storm->closed)) {
+        if (storm->runtime != NULL)
+            fo_runtime_dispatch(storm->runtime);
+        sched_yield();
+    }
+    if (storm->runtime != NULL)
+        must(fo_runtime_destroy(storm->runtime) == FO_OK, "the runtime is in use");
+}
+
 static void be_the_child_of_a_storm(struct storm *storm)
 {
     struct fo_lease lease;
 
     for (int i = 0; i < 20; i++) {
+        uint64_t before = atomic_load(&storm->released);
+
         put(storm->balancer, "child", NULL);
         must(fo_pick(storm->balancer, &lease) == FO_OK, "no pick");
         must(fo_finish(&lease, FO_OUTCOME_NEUTRAL) == FO_OK, "no finish");
         take_out(storm->balancer, "child");
-        until_released(storm, 1);
+        until_released(storm, before + 1);
     }
     must(fo_endpoint_list(storm->balancer, see_nothing_open, NULL) == FO_OK, "no list");
+    close_storm(storm);
     _exit(0);
 }
 
@@ -277,8 +300,8 @@ static void forks_in_a_storm(bool default_runtime)
         must(fo_runtime_create(NULL, &storm.runtime) == FO_OK, "no runtime");
     config.runtime = storm.runtime;
     must(fo_balancer_create(&config, &storm.balancer) == FO_OK, "no balancer");
-    must(fo_subscribe(storm.balancer, FO_EVENT_RELEASED, count_released, &storm, NULL) == FO_OK,
-         "no subscription");
+    must(fo_subscribe(storm.balancer, FO_EVENT_RELEASED | FO_EVENT_CLOSED, count_released, &storm,
+                      NULL) == FO_OK, "no subscription");
     crew = crew_start(2, come_and_go, &storm);
     for (int round = 0; round < ROUNDS; round++) {
         pid_t pid = fork_prepared();
@@ -286,18 +309,12 @@ static void forks_in_a_storm(bool default_runtime)
         if (pid == 0)
             be_the_child_of_a_storm(&storm);
         wait_for(pid);
-        until_released(&storm, 1); /* the parent's own go on */
+        until_released(&storm, atomic_load(&storm.released) + 1); /* the parent's own go on */
     }
     atomic_store(&storm.done, true);
     crew_join(crew);
-    put(storm.balancer, "last", NULL);
-    take_out(storm.balancer, "last");
-    until_released(&storm, 1);
-    fo_balancer_destroy(storm.balancer);
-    if (storm.runtime != NULL) {
-        fo_runtime_dispatch(storm.runtime);
-        must(fo_runtime_destroy(storm.runtime) == FO_OK, "the runtime is in use");
-    }
+    until_released(&storm, atomic_load(&storm.removed)); /* none was lost over all the forks */
+    close_storm(&storm);
 }
 
 /* ---- From a listener ----------------------------------------------------------------------- */
@@ -349,6 +366,56 @@ static void from_a_listener(void)
         fixture_destroy(&forking->f);
     }
     free(forking);
+}
+
+struct forking_default {
+    struct fo_balancer *balancer;
+    pid_t pid;
+    pthread_t dispatcher;
+    _Atomic bool forked;
+    _Atomic bool closed;
+};
+
+/* In the child, the thread that forks is the dispatcher and the only thread: it goes on dispatching
+ * when the listener returns, and tells what the child did. */
+static void fork_inside_default(const struct fo_event *event, void *arg)
+{
+    struct forking_default *forking = arg;
+
+    if (event->kind == FO_EVENT_CLOSED)
+        atomic_store(&forking->closed, true);
+    if (event->kind == FO_EVENT_DOWN && !atomic_load(&forking->forked)) {
+        forking->dispatcher = pthread_self();
+        forking->pid = fork_prepared();
+        if (forking->pid == 0) {
+            put(forking->balancer, "inside", NULL);
+            take_out(forking->balancer, "inside");
+        }
+        atomic_store(&forking->forked, true);
+    }
+    if (event->kind == FO_EVENT_RELEASED && strcmp(event->endpoint, "inside") == 0) {
+        must(pthread_equal(forking->dispatcher, pthread_self()), "two threads dispatch");
+        _exit(0);
+    }
+}
+
+static void from_a_listener_of_the_default_thread(void)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        struct forking_default forking = {.pid = 0};
+
+        must(fo_balancer_create(NULL, &forking.balancer) == FO_OK, "no balancer");
+        must(fo_subscribe(forking.balancer, FO_EVENT_ALL, fork_inside_default, &forking, NULL) ==
+                 FO_OK, "no subscription");
+        put(forking.balancer, "a", NULL);
+        must(fo_report(forking.balancer, "a", FO_OUTCOME_DOWN) == FO_OK, "no report");
+        while (!atomic_load(&forking.forked))
+            sched_yield();
+        wait_for(forking.pid);
+        fo_balancer_destroy(forking.balancer);
+        while (!atomic_load(&forking.closed))
+            sched_yield();
+    }
 }
 
 /* ---- While a listener runs on another thread ------------------------------------------------- */
@@ -559,6 +626,7 @@ int main(void)
     TELL(children_draw_their_own_numbers());
     TELL(a_trial_goes_on_in_the_child());
     TELL(from_a_listener());
+    TELL(from_a_listener_of_the_default_thread());
     TELL(forks_in_a_storm(false));
     TELL(forks_in_a_storm(true));
     TELL(while_a_listener_runs(FO_EVENT_ADDED));

@@ -12,8 +12,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* The budgets. Balancer and endpoint are with everything that belongs to them: host, name, settings,
- * snapshot, a share of the hash tables; without the rows of threads. */
+/* The budgets. Balancer and endpoint are with everything that belongs to them: host, name,
+ * settings, snapshot, a share of the hash tables; without the rows of threads. */
 #define LEASE_BYTES 64
 #define EMPTY_BALANCER_BYTES 4096
 #define ENDPOINT_BYTES 1024
@@ -214,7 +214,7 @@ Test(memory, does_not_grow_with_updates)
     close_silent(&f);
 }
 
-/* A thousand rows would be more than a megabyte; a few of them may wait for their thread to look. */
+/* A thousand rows would be more than a megabyte; a few may wait for their thread to look. */
 Test(memory, does_not_grow_with_balancers_that_come_and_go)
 {
     size_t before = 0;

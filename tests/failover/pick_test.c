@@ -319,7 +319,7 @@ Test(pick, is_seeded_by_the_system_unless_told)
     cr_expect_arr_neq(first, second, sizeof(first));
 }
 
-/* ---- The sequence of first samples --------------------------------------------------------- */
+/* ---- The sequence of first samples -------------------------------------------------------- */
 
 /* A caller of the right period would see one stretch of the circle only, were the phase never
  * changed; were it changed often, the errors at each change would add up. */

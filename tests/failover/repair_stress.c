@@ -9,14 +9,20 @@
  * The last needs a weight function whose steps add up in any order: one unit up, one unit down. One
  * name in eight is taken down by its failures, and comes back by its next success; it cannot keep
  * such a count.
+ *
+ * A change that comes later mends what an earlier race left behind, so most mistakes would be gone
+ * before anybody looks. Hence the duels: in every second round two threads change one host once, at
+ * the same moment, and look at once.
  */
 #include "stress.h"
 
-#include <math.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NAMES 40  /* more than the fan-out of a sum: three levels */
-#define STEPS 400 /* of one thread in one round */
+#define STEPS 100 /* of one thread in one round */
+#define DUELS 300 /* in one round */
 #define ROUNDS_MAX 20000
 #define UNITS 1048576.0
 
@@ -33,7 +39,10 @@ struct test {
     _Atomic uint32_t closed;
     unsigned threads;
     bool over;
+    bool duel; /* what this round is */
     uint64_t rounds;
+    _Atomic uint32_t arrived; /* at the meetings of this round's duels */
+    _Atomic uint32_t ranks;
     pthread_barrier_t begin;
     pthread_barrier_t end;
     _Atomic uint64_t random;
@@ -74,16 +83,62 @@ static void act(struct test *test, uint64_t *random)
         atomic_fetch_add_explicit(&name->steps, success ? 1 : -1, memory_order_relaxed);
 }
 
+/** The n-th meeting of the two. */
+static void meet(struct test *test, uint32_t n)
+{
+    atomic_fetch_add(&test->arrived, 1);
+    for (int spins = 1; atomic_load(&test->arrived) < 2 * n; spins++)
+        if (spins % 256 == 0)
+            sched_yield();
+}
+
+static void check_contribution(struct test *test, const char *name)
+{
+    struct fo__core *core = (struct fo__core *)(void *)test->balancer;
+    struct fo__snapshot *snapshot = atomic_load(&core->snapshot);
+    uint32_t slot = 0;
+
+    while (strcmp(fo_endpoint_name(snapshot->slot[slot].endpoint), name) != 0)
+        slot++;
+    stress_check(atomic_load(&snapshot->tree.node[0][slot]) ==
+                     fo__slot_worth(snapshot, slot, atomic_load(&snapshot->slot[slot].host->word)),
+                 "%s: a stale contribution", name);
+}
+
+static void fight(struct test *test, uint32_t rank, uint64_t *random)
+{
+    struct name *name = &test->name[NAMES - 1];
+
+    for (uint32_t i = 0; i < DUELS; i++) {
+        bool success = stress_random(random, 2) == 0;
+        uint32_t delay = stress_random(random, 64);
+
+        meet(test, 2 * i + 1);
+        for (volatile uint32_t spins = 0; spins < delay; spins++)
+            ;
+        stress_check(fo_report(test->balancer, name->name,
+                               success ? FO_OUTCOME_SUCCESS : FO_OUTCOME_FAILURE) == FO_OK,
+                     "report");
+        atomic_fetch_add_explicit(&name->steps, success ? 1 : -1, memory_order_relaxed);
+        meet(test, 2 * i + 2);
+        if (rank == 0)
+            check_contribution(test, name->name);
+    }
+}
+
 static void *change(void *arg)
 {
     struct test *test = arg;
     uint64_t random = atomic_fetch_add(&test->random, UINT64_C(0x9fb21c651e98df25));
+    uint32_t rank = atomic_fetch_add(&test->ranks, 1);
 
     for (;;) {
         pthread_barrier_wait(&test->begin);
         if (test->over)
             return NULL;
-        for (int i = 0; i < STEPS; i++)
+        if (test->duel && rank < 2 && test->threads > 1)
+            fight(test, rank, &random);
+        for (int i = 0; i < STEPS && !test->duel; i++)
             act(test, &random);
         pthread_barrier_wait(&test->end);
     }
@@ -98,7 +153,7 @@ static void *switch_snapshots(void *arg)
         pthread_barrier_wait(&test->begin);
         if (test->over)
             return NULL;
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 4 && !test->duel; i++) {
             const char *name = test->name[stress_random(&random, NAMES)].name;
 
             stress_check(fo_drain(test->balancer, name) == FO_OK, "drain");
@@ -126,6 +181,8 @@ static void check_health(struct test *test)
 
 static void one_round(struct test *test)
 {
+    test->duel = test->rounds % 2 == 1;
+    atomic_store(&test->arrived, 0);
     pthread_barrier_wait(&test->begin);
     pthread_barrier_wait(&test->end);
     check_health(test);
@@ -183,6 +240,7 @@ int main(int argc, char **argv)
     unsigned threads = run.threads < 64 ? run.threads : 64;
 
     atomic_init(&test.random, run.seed);
+    test.threads = threads;
     begin(&test);
     pthread_barrier_init(&test.begin, NULL, threads + 2);
     pthread_barrier_init(&test.end, NULL, threads + 2);
@@ -198,7 +256,7 @@ int main(int argc, char **argv)
         stress_join(thread[i]);
     end(&test);
     stress_ledger_close();
-    printf("repair_stress: %llu rounds of %u outcomes\n", (unsigned long long)test.rounds,
-           threads * STEPS);
+    printf("repair_stress: %llu rounds of %u outcomes and of %u duels in turn\n",
+           (unsigned long long)test.rounds, threads * STEPS, DUELS);
     return 0;
 }

@@ -71,7 +71,7 @@ static void expect_totals(struct fixture *f, size_t n, uint64_t started, uint64_
     cr_expect_eq(totals.in_flight, started - finished);
 }
 
-/* ---- Cells ------------------------------------------------------------------------ */
+/* ---- Cells -------------------------------------------------------------------------------- */
 
 Test(row, keeps_its_counts_where_they_are_while_it_grows)
 {
@@ -119,7 +119,7 @@ Test(row, has_no_two_counters_in_one_place)
     fo__row_set_fini(&set);
 }
 
-/* ---- Threads -------------------------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------------------------ */
 
 #define PICKS 20000u
 
@@ -235,7 +235,7 @@ Test(row, counts_from_zero_for_whoever_takes_a_number_over)
     fixture_destroy(&f);
 }
 
-/* ---- Many balancers --------------------------------------------------------------------------- */
+/* ---- Many balancers ----------------------------------------------------------------------- */
 
 #define BALANCERS 150u
 
@@ -331,7 +331,7 @@ Test(row, of_a_balancer_that_is_gone_is_freed_by_its_thread)
     fixture_destroy(&orphans.f);
 }
 
-/* ---- The end of a thread ----------------------------------------------------------------------- */
+/* ---- The end of a thread ------------------------------------------------------------------ */
 
 struct last_words {
     struct fixture f;
@@ -340,7 +340,7 @@ struct last_words {
     int rounds;
 };
 
-/** Runs behind the library's own destructor: its key was made later, and it asks for more rounds. */
+/** Runs behind the library's destructor: its key was made later, and it asks for more rounds. */
 static void finish_late(void *arg)
 {
     struct fo_lease another = fo_lease_init();

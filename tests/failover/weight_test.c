@@ -39,7 +39,7 @@ static double mild(const struct fo_weight_function *function, double max, double
     return fo__weight_after_mild_step(function, &input);
 }
 
-/* ---- The functions by themselves ----------------------------------------------------------- */
+/* ---- The functions by themselves ---------------------------------------------------------- */
 
 Test(weight, by_ratio_halves_at_a_failure_and_adds_a_hundredth_at_a_success)
 {
@@ -136,7 +136,7 @@ Test(weight, of_your_own_is_asked_and_clamped)
     expect_near(failure(&custom, 200, 50, 80), 200);
 }
 
-/* ---- Which functions are accepted ----------------------------------------------------------- */
+/* ---- Which functions are accepted --------------------------------------------------------- */
 
 static void expect_range(double *number, const struct fo_weight_function *function, double low,
                          bool low_is_in, bool one_is_in)
@@ -186,7 +186,7 @@ Test(weight, of_your_own_needs_both_functions)
     cr_expect_not(fo__weight_function_is_valid(&other));
 }
 
-/* ---- Through a balancer ---------------------------------------------------------------------- */
+/* ---- Through a balancer ------------------------------------------------------------------- */
 
 static void open_one(struct fixture *f, const struct fo_weight_function *function, double max,
                      double min)

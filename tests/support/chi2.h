@@ -2,9 +2,9 @@
  *
  * Does a set of counts look like draws from a set of shares? Pearson's chi-squared test.
  *
- * The survival function of the chi-squared distribution with k degrees of freedom is the regularised
- * upper incomplete gamma function Q(k/2, x/2), by its series below a+1 and by its continued fraction
- * (Lentz's method) above: Abramowitz and Stegun 6.5.29, 6.5.31 and 26.4.19.
+ * The survival function of the chi-squared distribution with k degrees of freedom is the
+ * regularised upper incomplete gamma function Q(k/2, x/2), by its series below a+1 and by its
+ * continued fraction (Lentz's method) above: Abramowitz and Stegun 6.5.29, 6.5.31 and 26.4.19.
  */
 #ifndef CHI2_H
 #define CHI2_H

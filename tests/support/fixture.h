@@ -11,8 +11,9 @@
  *     fixture_story(&f)                       "added e0, added e1, added e2"
  *     fixture_destroy(&f);                    and checks that everything was released once
  *
- * Nothing here sleeps or reads a real clock. Mistakes of the test, and broken promises of the library
- * that every test relies on, are asserts; so a plain program may use it as well as a Criterion test.
+ * Nothing here sleeps or reads a real clock. Mistakes of the test, and broken promises of the
+ * library that every test relies on, are asserts; so a plain program may use it as well as a
+ * Criterion test.
  */
 #ifndef FIXTURE_H
 #define FIXTURE_H
@@ -121,8 +122,8 @@ size_t fixture_dispatch(struct fixture *f);
 void fixture_advance_ms(struct fixture *f, uint64_t ms);
 
 /**
- * What was heard since the last call, in order: "added e0, down e0 (no health), closed". A change of
- * state has its reason in brackets. Valid until the next call.
+ * What was heard since the last call, in order: "added e0, down e0 (no health), closed". A change
+ * of state has its reason in brackets. Valid until the next call.
  */
 const char *fixture_story(struct fixture *f);
 
