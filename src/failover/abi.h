@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <string.h>
 
-/** Whether a size can be one of a struct of this library. */
+/** Whether a size can be one of a struct of this library: every version of one ends at a multiple of
+ * its alignment. */
 static inline bool fo__abi_size_is_sane(size_t size, size_t our_size)
 {
-    return size > sizeof(size_t) && size <= our_size + 4096;
+    return size > sizeof(size_t) && size <= our_size + 4096 && size % sizeof(size_t) == 0;
 }
 
 /**

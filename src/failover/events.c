@@ -82,29 +82,39 @@ static size_t tell_state(struct fo_endpoint *endpoint)
     return tell_kind(endpoint, kind, old_state, reason, steps > 0 ? steps - 1 : 0);
 }
 
+/** Takes a pending bit. What stays pending while a listener runs is still there in a child that the
+ * listener forks. */
+static bool take_pending(struct fo_endpoint *endpoint, uint32_t bit)
+{
+    return (fo__and_acq_rel(&endpoint->pending, ~bit) & bit) != 0;
+}
+
+static size_t tell_release(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
+{
+    fo__group_detach(endpoint);
+    endpoint->batch_next = runtime->dead;
+    runtime->dead = endpoint;
+    return tell_membership(endpoint, FO_EVENT_RELEASED);
+}
+
 static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
 {
-    uint32_t pending = fo__exchange_acq_rel(&endpoint->pending, 0);
     size_t told = 0;
 
-    if ((pending & FO__PENDING_ADDED) != 0) {
+    if (take_pending(endpoint, FO__PENDING_ADDED)) {
         endpoint->removed_told = false;
         told += tell_membership(endpoint, FO_EVENT_ADDED);
     }
-    if ((pending & FO__PENDING_UPDATED) != 0)
+    if (take_pending(endpoint, FO__PENDING_UPDATED))
         told += tell_membership(endpoint, FO_EVENT_UPDATED);
     if (!endpoint->removed_told)
         told += tell_state(endpoint);
-    if ((pending & FO__PENDING_REMOVED) != 0) {
+    if (take_pending(endpoint, FO__PENDING_REMOVED)) {
         endpoint->removed_told = true;
         told += tell_membership(endpoint, FO_EVENT_REMOVED);
     }
-    if ((pending & FO__PENDING_RELEASED) != 0) {
-        told += tell_membership(endpoint, FO_EVENT_RELEASED);
-        fo__group_detach(endpoint);
-        endpoint->batch_next = runtime->dead;
-        runtime->dead = endpoint;
-    }
+    if (take_pending(endpoint, FO__PENDING_RELEASED))
+        told += tell_release(runtime, endpoint);
     return told;
 }
 
@@ -166,35 +176,50 @@ static void take_endpoint(struct fo_runtime *runtime, struct fo_endpoint *endpoi
         add_to_batch(runtime, endpoint);
 }
 
-static size_t close_balancer(struct fo_balancer *balancer)
+static void free_closed(struct fo_runtime *runtime)
+{
+    if (runtime->closed != NULL)
+        fo__members_fini(runtime->closed);
+    runtime->closed = NULL;
+}
+
+static size_t close_balancer(struct fo_runtime *runtime, struct fo_balancer *balancer)
 {
     struct fo_event event = {.kind = FO_EVENT_CLOSED, .endpoint = ""};
-    size_t told = deliver(balancer, &event);
+    size_t told;
 
-    fo__members_fini(balancer);
+    runtime->closed = balancer;
+    told = deliver(balancer, &event);
+    free_closed(runtime);
     return told;
+}
+
+static size_t take_node(struct fo_runtime *runtime, struct fo__node *node, uint64_t now_ns)
+{
+    switch (node->kind) {
+    case FO__NODE_HOST:
+        take_host(runtime, fo__container_of(node, struct fo__host, node), now_ns);
+        break;
+    case FO__NODE_ENDPOINT:
+        take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node));
+        break;
+    case FO__NODE_BALANCER:
+        return close_balancer(runtime, fo__container_of(node, struct fo_balancer, node));
+    }
+    return 0;
 }
 
 static size_t take_queue(struct fo_runtime *runtime, uint64_t now_ns)
 {
-    struct fo__node *node = fo__queue_take(&runtime->queue);
     size_t told = 0;
 
-    while (node != NULL) {
-        struct fo__node *next = node->next;
+    if (runtime->taken == NULL)
+        runtime->taken = fo__queue_take(&runtime->queue);
+    while (runtime->taken != NULL) {
+        struct fo__node *node = runtime->taken;
 
-        switch (node->kind) {
-        case FO__NODE_HOST:
-            take_host(runtime, fo__container_of(node, struct fo__host, node), now_ns);
-            break;
-        case FO__NODE_ENDPOINT:
-            take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node));
-            break;
-        case FO__NODE_BALANCER:
-            told += close_balancer(fo__container_of(node, struct fo_balancer, node));
-            break;
-        }
-        node = next;
+        runtime->taken = node->next;
+        told += take_node(runtime, node, now_ns);
     }
     return told;
 }
@@ -246,6 +271,9 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
     size_t told = 0;
 
     fo__queue_clear_wake(&runtime->queue);
+    /* Left over only in a child that was forked while a listener ran. */
+    free_closed(runtime);
+    bury(runtime);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t now_ns = fo__clock_now_ns(&runtime->clock);
 

@@ -57,6 +57,10 @@ void fo__fork_prepare_process(void)
     pthread_once(&once, register_handlers);
 }
 
+/* Nothing new, but a listener in the parent may have been at this endpoint at the fork, with more to
+ * come. */
+#define TELL_THE_REST 0
+
 /* ---- In the child ------------------------------------------------------------------------ */
 
 static void void_leases_of_member(struct fo_endpoint *endpoint)
@@ -78,10 +82,14 @@ static void after_fork(struct fo_balancer *balancer)
 {
     fo__row_set_after_fork(&balancer->core.rows, fo__rng_system_seed());
     fo__listeners_after_fork(&balancer->listeners);
-    for (uint32_t i = 0; i < balancer->count; i++)
+    for (uint32_t i = 0; i < balancer->count; i++) {
         void_leases_of_member(balancer->members[i]);
-    for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)
+        fo__members_tell(balancer->members[i], TELL_THE_REST);
+    }
+    for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next) {
         void_leases_of_leaver(at);
+        fo__members_tell(at, TELL_THE_REST);
+    }
 }
 
 fo_status fo_after_fork(void)

@@ -198,15 +198,13 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 static void exclude(struct fo__without *without, const struct fo__snapshot *snapshot, uint64_t id)
 {
     uint32_t slot = fo__snapshot_slot(snapshot, id);
-    uint32_t at = without->count;
 
     if (slot == FO__NO_SLOT)
         return;
     for (uint32_t i = 0; i < without->count; i++)
         if (without->slot[i] == slot)
             return;
-    without->slot[at] = slot;
-    without->count++;
+    without->slot[without->count++] = slot;
 }
 
 static bool options_are_valid(const struct fo_pick_options *options)

@@ -15,6 +15,8 @@
 
 #include <failover/runtime.h>
 
+struct fo_balancer;
+
 struct fo_runtime {
     struct fo__clock clock;
     struct fo__queue queue;
@@ -25,7 +27,9 @@ struct fo_runtime {
 
     /* The dispatcher's. Here and not on its stack, so that a child after fork() can go on. */
     struct fo__timers timers;
-    struct fo_endpoint *batch; /* endpoints to be told about, oldest first */
+    struct fo__node *taken;     /* out of the queue, not yet looked at */
+    struct fo_balancer *closed; /* its `closed` is being told */
+    struct fo_endpoint *batch;  /* endpoints to be told about, oldest first */
     struct fo_endpoint **batch_last;
     struct fo_endpoint *dead; /* released and told: to be freed after a grace period */
 };

@@ -76,9 +76,12 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
         if (change->reserved == NULL)
             return FO_NOMEM;
     }
-    if (change->next != NULL)
-        return FO_OK;
-    return make_endpoint(update, change);
+    if (change->next == NULL && make_endpoint(update, change) != FO_OK)
+        return FO_NOMEM;
+    /* The operator drained the name, whatever stands behind it. */
+    if (change->current != NULL)
+        change->next->drained = change->current->drained;
+    return FO_OK;
 }
 
 /** The new list: who stays, in the old order, then who joins. */

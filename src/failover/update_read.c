@@ -70,7 +70,8 @@ static fo_status read_upserts(struct fo__update *update, const struct fo_endpoin
         const char *offence;
 
         *ours = fo_endpoint_config_init(NULL);
-        if (upserts[0].size <= sizeof(size_t) || upsert_at(upserts, i)->size != upserts[0].size ||
+        if (!fo__abi_size_is_sane(upserts[0].size, sizeof(*ours)) ||
+            upsert_at(upserts, i)->size != upserts[0].size ||
             !fo__abi_read(ours, sizeof(*ours), upsert_at(upserts, i)))
             return fo__update_refuse(update, FO_EINVAL, i, false,
                                      "the size is wrong or an unknown field is set");
