@@ -107,7 +107,8 @@ FO_API void fo_thread_prepare(void);
  * The locks and liburcu are kept consistent over fork() by handlers that the library registers
  * itself. This call voids every lease that was open at the fork (finishing one in the child does
  * nothing and returns FO_OK; the parent's are untouched), gives the child random numbers of its own,
- * and starts the default runtime's thread again if the parent had it.
+ * and starts the default runtime's thread again if the parent had it. In a child that a listener
+ * forked, the thread that forked goes on dispatching when the listener returns.
  *
  * @return FO_OK
  *         FO_SYSTEM  the thread could not be started: no timers or events on the default runtime

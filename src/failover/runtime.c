@@ -18,6 +18,7 @@
 static pthread_mutex_t runtimes_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fo_runtime *runtimes;
 static struct fo_runtime *default_runtime;
+static __thread struct fo_runtime *dispatched; /* by this thread, now */
 
 /* ---- Making ------------------------------------------------------------------------------ */
 
@@ -202,11 +203,14 @@ int fo_runtime_next_deadline_ms(struct fo_runtime *runtime)
 
 size_t fo_runtime_dispatch(struct fo_runtime *runtime)
 {
+    struct fo_runtime *outer = dispatched; /* whose listener has called us, if any */
     size_t told = 0;
 
     fo__cold_begin();
     if (fo__exchange_acq_rel(&runtime->dispatching, 1) == 0) {
+        dispatched = runtime;
         told = fo__events_dispatch(runtime);
+        dispatched = outer;
         fo__store_release(&runtime->dispatching, 0);
     }
     fo__cold_end();
@@ -222,12 +226,15 @@ fo_status fo__runtimes_after_fork(void)
 {
     fo_status status = FO_OK;
 
+    /* A thread that forked in a listener goes on dispatching when the listener returns, also as the
+     * default runtime's thread. Every other dispatcher is gone. */
     for (struct fo_runtime *at = runtimes; at != NULL; at = at->all_next) {
-        fo__store_release(&at->dispatching, 0);
+        if (at != dispatched)
+            fo__store_release(&at->dispatching, 0);
         if (!fo__queue_reopen(&at->queue))
             status = FO_SYSTEM;
     }
-    if (default_runtime != NULL && !start_thread(default_runtime))
+    if (default_runtime != NULL && default_runtime != dispatched && !start_thread(default_runtime))
         status = FO_SYSTEM;
     return status;
 }

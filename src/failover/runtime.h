@@ -40,7 +40,7 @@ void fo__runtime_release(struct fo_runtime *runtime);
 
 struct fo__queue *fo__runtime_queue(struct fo_runtime *runtime);
 
-/** In a child after fork(): nobody dispatches; the default runtime has a thread again. */
+/** In a child after fork(): nobody else dispatches; the default runtime has a thread again. */
 fo_status fo__runtimes_after_fork(void);
 
 #endif
