@@ -78,7 +78,7 @@ Floors &floors_of(const Arguments &arguments)
     });
 }
 
-/* Balancers are taken in turn: `mask` is their number − 1. */
+/* Balancers, and floors, are taken in turn: `mask` is their number − 1. */
 
 void floor_pair(benchmark::State &state)
 {
@@ -97,24 +97,24 @@ void floor_pair(benchmark::State &state)
     }
 }
 
+/** pick(i, lease) picks from the i-th balancer. */
 template <typename Pick>
-void pairs(benchmark::State &state, Subject &subject, Pick pick)
+void pairs(benchmark::State &state, const Subject &subject, Pick pick)
 {
-    Subject::Member *turn = subject.members.data();
-    const std::size_t mask = subject.members.size() - 1;
+    const std::size_t mask = subject.balancers.size() - 1;
     std::size_t i = 0;
     fo_status status = FO_OK;
 
-    for (auto &member : subject.members) { /* a first pick makes the thread's row */
+    for (std::size_t first = 0; first <= mask; first++) { /* makes the thread's row */
         fo_lease lease;
 
-        bench::expect(pick(member, &lease), "pick");
+        bench::expect(pick(first, &lease), "pick");
         fo_finish(&lease, FO_OUTCOME_SUCCESS);
     }
     for (auto _ : state) {
         fo_lease lease;
 
-        status = pick(turn[i++ & mask], &lease);
+        status = pick(i++ & mask, &lease);
         if (status != FO_OK)
             break;
         fo_finish(&lease, FO_OUTCOME_SUCCESS);
@@ -127,16 +127,22 @@ void pairs(benchmark::State &state, Subject &subject, Pick pick)
 
 void pair(benchmark::State &state, Condition condition)
 {
-    pairs(state, subject_of(condition, Arguments(state)),
-          [](Subject::Member &member, fo_lease *lease) { return fo_pick(member.balancer, lease); });
+    const Subject &subject = subject_of(condition, Arguments(state));
+    fo_balancer *const *balancer = subject.balancers.data();
+
+    pairs(state, subject,
+          [=](std::size_t i, fo_lease *lease) { return fo_pick(balancer[i], lease); });
 }
 
 void pair_without(benchmark::State &state, Condition condition)
 {
-    pairs(state, subject_of(condition, Arguments(state)),
-          [](Subject::Member &member, fo_lease *lease) {
-              return fo_pick_with(member.balancer, &member.options, lease);
-          });
+    const Subject &subject = subject_of(condition, Arguments(state));
+    fo_balancer *const *balancer = subject.balancers.data();
+    const Subject::Exclusions *exclusion = subject.exclusions.data();
+
+    pairs(state, subject, [=](std::size_t i, fo_lease *lease) {
+        return fo_pick_with(balancer[i], &exclusion[i].options, lease);
+    });
 }
 
 void cells(benchmark::internal::Benchmark *benchmark)

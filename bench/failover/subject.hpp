@@ -51,7 +51,7 @@ inline void expect(fo_status status, const char *what)
 /** Balancers in one condition, for the rest of the process. */
 class Subject {
 public:
-    Subject(Condition condition, std::size_t n, bool skewed, std::size_t balancers)
+    Subject(Condition condition, std::size_t n, bool skewed, std::size_t count)
         : health(n, 1.0), excluded_count(excluded_in(condition))
     {
         const auto weights = weights_of(n, skewed);
@@ -62,9 +62,11 @@ public:
         for (std::size_t i = 0; i < n; i++)
             names.push_back("endpoint-" + std::to_string(i));
         expect(fo_runtime_create(nullptr, &runtime), "fo_runtime_create");
-        members.resize(balancers);
-        for (std::size_t i = 0; i < balancers; i++)
-            fill(members[i], weights, order, i + 1);
+        exclusions.resize(count);
+        for (std::size_t i = 0; i < count; i++) {
+            balancers.push_back(make(weights, i + 1));
+            exclude(balancers[i], exclusions[i], order);
+        }
         while (fo_runtime_next_deadline_ms(runtime) == 0)
             fo_runtime_dispatch(runtime);
     }
@@ -72,16 +74,19 @@ public:
     Subject(const Subject &) = delete;
     Subject &operator=(const Subject &) = delete;
 
-    struct Member {
-        fo_balancer *balancer;
-        std::array<std::uint64_t, 3> excluded;
-        fo_pick_options options; /* of the exclusions; points into this object */
+    struct Exclusions {
+        std::array<std::uint64_t, 3> ids;
+        fo_pick_options options; /* points to ids */
     };
 
-    std::vector<Member> members;
+    std::vector<fo_balancer *> balancers;
+    std::vector<Exclusions> exclusions; /* of the balancer of the same number */
 
     /** Whether every endpoint of the first and the last balancer is as it was made. */
-    bool holds_still() const { return is_as_made(members.front()) && is_as_made(members.back()); }
+    bool holds_still() const
+    {
+        return is_as_made(balancers.front()) && is_as_made(balancers.back());
+    }
 
 private:
     std::vector<double> health;
@@ -129,11 +134,11 @@ private:
         return order;
     }
 
-    void fill(Member &member, const std::vector<double> &weights,
-              const std::vector<std::size_t> &order, std::uint64_t seed)
+    fo_balancer *make(const std::vector<double> &weights, std::uint64_t seed) const
     {
         std::vector<fo_endpoint_config> endpoints;
         fo_config config = fo_config_init();
+        fo_balancer *balancer = nullptr;
 
         config.seed = seed;
         config.runtime = runtime;
@@ -141,34 +146,35 @@ private:
         config.weight.recover_step = 1e-12;
         config.trial.backoff_ms = UINT32_MAX;
         config.trial.backoff_max_ms = UINT32_MAX;
-        expect(fo_balancer_create(&config, &member.balancer), "fo_balancer_create");
+        expect(fo_balancer_create(&config, &balancer), "fo_balancer_create");
         for (std::size_t i = 0; i < weights.size(); i++) {
             endpoints.push_back(fo_endpoint_config_init(names[i].c_str()));
             endpoints[i].max_weight = weights[i];
             if (health[i] > 0)
                 endpoints[i].init_weight = weights[i] * health[i];
         }
-        expect(fo_balancer_update(member.balancer, endpoints.data(), endpoints.size(), nullptr, 0,
-                                  nullptr),
-               "fo_balancer_update");
+        expect(
+            fo_balancer_update(balancer, endpoints.data(), endpoints.size(), nullptr, 0, nullptr),
+            "fo_balancer_update");
         for (std::size_t i = 0; i < weights.size(); i++)
             if (health[i] <= 0)
-                expect(fo_report(member.balancer, names[i].c_str(), FO_OUTCOME_DOWN), "fo_report");
-        exclude(member, order);
+                expect(fo_report(balancer, names[i].c_str(), FO_OUTCOME_DOWN), "fo_report");
+        return balancer;
     }
 
-    void exclude(Member &member, const std::vector<std::size_t> &order) const
+    void exclude(fo_balancer *balancer, Exclusions &exclusion,
+                 const std::vector<std::size_t> &order) const
     {
         for (std::size_t i = 0; i < excluded_count; i++) {
             fo_endpoint_info info = fo_endpoint_info_init();
 
-            expect(fo_endpoint_status(member.balancer, names[order[i]].c_str(), &info),
+            expect(fo_endpoint_status(balancer, names[order[i]].c_str(), &info),
                    "fo_endpoint_status");
-            member.excluded[i] = info.id;
+            exclusion.ids[i] = info.id;
         }
-        member.options = fo_pick_options_init();
-        member.options.exclude = member.excluded.data();
-        member.options.exclude_count = excluded_count;
+        exclusion.options = fo_pick_options_init();
+        exclusion.options.exclude = exclusion.ids.data();
+        exclusion.options.exclude_count = excluded_count;
     }
 
     struct Look {
@@ -188,11 +194,11 @@ private:
         return true;
     }
 
-    bool is_as_made(const Member &member) const
+    bool is_as_made(fo_balancer *balancer) const
     {
         Look at{this, 0, 0};
 
-        expect(fo_endpoint_list(member.balancer, look, &at), "fo_endpoint_list");
+        expect(fo_endpoint_list(balancer, look, &at), "fo_endpoint_list");
         return at.seen == health.size() && at.moved == 0;
     }
 };

@@ -16,12 +16,12 @@ using bench::Subject;
 namespace {
 
 /** Changes the weight of one endpoint: between 100 and 101, to and fro. */
-void update_one(const Subject::Member &member, bool heavier)
+void update_one(fo_balancer *balancer, bool heavier)
 {
     fo_endpoint_config config = fo_endpoint_config_init("endpoint-0");
 
     config.max_weight = heavier ? 101 : 100;
-    bench::expect(fo_balancer_update(member.balancer, &config, 1, nullptr, 0, nullptr),
+    bench::expect(fo_balancer_update(balancer, &config, 1, nullptr, 0, nullptr),
                   "fo_balancer_update");
 }
 
@@ -31,19 +31,19 @@ void update_alone(benchmark::State &state)
     bool heavier = false;
 
     for (auto _ : state)
-        update_one(subject.members.front(), heavier = !heavier);
+        update_one(subject.balancers.front(), heavier = !heavier);
 }
 
 void pair_meanwhile(benchmark::State &state)
 {
     Subject subject(Condition::healthy, static_cast<std::size_t>(state.range(0)), false, 1);
-    const Subject::Member &member = subject.members.front();
+    fo_balancer *balancer = subject.balancers.front();
     std::atomic<bool> over(false);
     std::atomic<long> updates(0);
     fo_status status = FO_OK;
     std::thread updater([&] {
         for (; !over; updates++)
-            update_one(member, updates % 2 == 0);
+            update_one(balancer, updates % 2 == 0);
     });
 
     while (updates == 0)
@@ -52,7 +52,7 @@ void pair_meanwhile(benchmark::State &state)
     for (auto _ : state) {
         fo_lease lease;
 
-        status = fo_pick(member.balancer, &lease);
+        status = fo_pick(balancer, &lease);
         if (status != FO_OK)
             break;
         fo_finish(&lease, FO_OUTCOME_SUCCESS);
