@@ -223,9 +223,8 @@ FO_API FO_MUST_USE fo_status fo_undrain(struct fo_balancer *balancer, const char
  */
 struct fo_lease {
     struct fo_endpoint *endpoint; /**< NULL in an empty or finished lease. */
-    void *reserved_pointer[2];
-    uint64_t reserved_wide[2];
-    uint32_t reserved[6];
+    void *reserved_pointer[4];
+    uint64_t reserved_wide[3];
 };
 
 /** An empty lease; finishing it is refused with FO_EINVAL. */
@@ -234,12 +233,10 @@ static inline struct fo_lease fo_lease_init(void)
     struct fo_lease lease;
     int i;
     lease.endpoint = NULL;
-    lease.reserved_pointer[0] = NULL;
-    lease.reserved_pointer[1] = NULL;
-    lease.reserved_wide[0] = 0;
-    lease.reserved_wide[1] = 0;
-    for (i = 0; i < 6; i++)
-        lease.reserved[i] = 0;
+    for (i = 0; i < 4; i++)
+        lease.reserved_pointer[i] = NULL;
+    for (i = 0; i < 3; i++)
+        lease.reserved_wide[i] = 0;
     return lease;
 }
 

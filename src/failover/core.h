@@ -21,11 +21,15 @@ struct fo__settings {
 };
 
 struct fo__core {
-    /* Read by every pick and finish, written by updates and when a trial is offered or taken. */
+    /* Read by every pick and finish, written by updates and when a trial is offered or taken: one line,
+     * with the balancer's id, which is the first of `rows`. */
     struct fo__snapshot *_Atomic snapshot;
     _Atomic uint32_t attention;
     _Atomic uint32_t leaving; /* endpoints that may be draining: finishes must look (release.h) */
     struct fo__settings *_Atomic settings;
+
+    /* Otherwise by first calls of threads. */
+    struct fo__row_set rows;
 
     /* Word changes by all balancers of the group, and how far this one has followed; NULL when the
      * group has this balancer only. */
@@ -34,9 +38,9 @@ struct fo__core {
 
     /* Endpoints whose host waits for a trial request; the bit of the same number in `attention`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];
-
-    /* By first calls of threads. */
-    _Alignas(FO__CACHE_LINE) struct fo__row_set rows;
 };
+
+_Static_assert(offsetof(struct fo__core, rows.balancer_id) < FO__CACHE_LINE, "read with snapshot");
+_Static_assert(offsetof(struct fo__core, rows.fallback) >= FO__CACHE_LINE, "written by many");
 
 #endif

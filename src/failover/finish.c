@@ -63,10 +63,10 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
     uint64_t word = fo__load_acquire(&fo__lease_host(lease)->word);
     struct fo__evidence evidence;
 
-    if (outcome == FO_OUTCOME_SUCCESS && (word & FO__STATE_MASK) == FO__HEALTH_ONE)
+    if (outcome == FO_OUTCOME_SUCCESS && fo__word_is_whole(word))
         return;
     evidence.outcome = outcome;
-    evidence.epoch = lease->reserved[FO__LEASE_EPOCH];
+    evidence.epoch = fo__lease_epoch(lease);
     evidence.is_trial = (lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
@@ -97,31 +97,25 @@ static inline bool is_ordinary(const struct fo_lease *lease, fo_outcome outcome)
 {
     return lease != NULL && lease->endpoint != NULL && outcome == FO_OUTCOME_SUCCESS &&
            lease->reserved_wide[FO__LEASE_ORIGIN] == fo__process_generation &&
-           (fo__load_acquire(&fo__lease_host(lease)->word) & FO__STATE_MASK) == FO__HEALTH_ONE;
+           fo__word_is_whole(fo__load_acquire(&fo__lease_host(lease)->word));
 }
 
 fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
 {
-    struct fo__core *core;
-    struct fo__row *row;
     struct fo__cell *cell;
 
-    if (fo__unlikely(!is_ordinary(lease, outcome)))
+    if (fo__unlikely(!is_ordinary(lease, outcome)) ||
+        fo__unlikely(!fo__row_is_mine(lease->reserved_pointer[FO__LEASE_ROW])) ||
+        fo__unlikely(!fo__rcu_is_registered()))
         return finish_slow(lease, outcome);
-    core = fo__lease_core(lease);
-    row = fo__row_at_home(&core->rows);
-    if (fo__unlikely(row == NULL))
-        return finish_slow(lease, outcome);
-    cell = fo__row_cell(row, lease->reserved[FO__LEASE_CELL]);
-    if (fo__unlikely(cell == NULL || !fo__rcu_is_registered()))
-        return finish_slow(lease, outcome);
-    fo__rcu_read_lock_registered();
-    if (fo__unlikely(fo__load_acquire(&core->leaving) != 0)) {
-        fo__rcu_read_unlock();
+    fo__rcu_read_lock_cheap();
+    if (fo__unlikely(fo__load_acquire(&fo__lease_core(lease)->leaving) != 0)) {
+        fo__rcu_read_unlock_cheap();
         return finish_slow(lease, outcome);
     }
+    cell = lease->reserved_pointer[FO__LEASE_CELL];
     fo__count_release(&cell->finished);
-    fo__rcu_read_unlock();
+    fo__rcu_read_unlock_cheap();
     lease->endpoint = NULL;
     return FO_OK;
 }

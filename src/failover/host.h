@@ -38,7 +38,7 @@
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 32)
 #define FO__EPOCH_SHIFT 40
 #define FO__EPOCH_MASK UINT32_C(0xffffff)
-/* Everything but the epoch; a host that may be picked without a second thought shows exactly 1.0. */
+/* Everything but the epoch. */
 #define FO__STATE_MASK (FO__HEALTH_MASK | FO__FLAGS_MASK)
 
 static inline uint32_t fo__word_health(uint64_t word)
@@ -56,6 +56,12 @@ static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint6
 {
     uint64_t epoch = (word >> FO__EPOCH_SHIFT) + 1; /* the carry falls off at 2^24 */
     return epoch << FO__EPOCH_SHIFT | flags | health;
+}
+
+/** Whether a host may be picked without a second thought: health exactly 1 and no flag. */
+static inline bool fo__word_is_whole(uint64_t word)
+{
+    return word << (64 - FO__EPOCH_SHIFT) == FO__HEALTH_ONE << (64 - FO__EPOCH_SHIFT);
 }
 
 /** What the public calls that. */

@@ -177,18 +177,17 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 
     if (fo__unlikely(row == NULL || !fo__rcu_is_registered()))
         return pick_first(core, lease);
-    fo__rcu_read_lock_registered();
+    fo__rcu_read_lock_cheap();
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     first = first_sample(snapshot, row);
     slot = &snapshot->slot[first];
     word = fo__load_acquire(&slot->host->word);
-    cell = fo__row_cell(row, slot->cell);
-    if (fo__unlikely((word & FO__STATE_MASK) != FO__HEALTH_ONE || cell == NULL ||
-                     fo__load_relaxed(&core->attention) != 0))
+    if (fo__unlikely(!fo__word_is_whole(word) || fo__load_relaxed(&core->attention) != 0))
         return pick_slow(core, snapshot, row, first, &fo__no_limits, lease);
+    cell = fo__row_home_cell(row, slot->cell);
     fo__count(&cell->started);
-    fo__lease_fill(lease, core, slot, word, 0);
-    fo__rcu_read_unlock();
+    fo__lease_fill(lease, core, row, cell, slot, word, 0);
+    fo__rcu_read_unlock_cheap();
     return FO_OK;
 }
 
@@ -231,8 +230,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
         exclude(&limits.without, snapshot, options->exclude[i]);
     first = first_sample(snapshot, row);
     word = fo__load_acquire(&snapshot->slot[first].host->word);
-    if (fo__likely((word & FO__STATE_MASK) == FO__HEALTH_ONE &&
-                   fo__load_relaxed(&core->attention) == 0 &&
+    if (fo__likely(fo__word_is_whole(word) && fo__load_relaxed(&core->attention) == 0 &&
                    fo__limits_allow(&limits, snapshot, first))) {
         fo__lease_start(lease, core, row, &snapshot->slot[first], word, 0);
         fo__rcu_read_unlock();

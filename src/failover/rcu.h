@@ -89,18 +89,32 @@ static inline bool fo__rcu_is_registered(void)
     return URCU_TLS(urcu_bp_reader) != NULL;
 }
 
-/** As fo__rcu_read_lock(), by a thread that has just seen fo__rcu_is_registered(). */
-static inline void fo__rcu_read_lock_registered(void)
-{
-    if (!fo__rcu_is_registered())
-        __builtin_unreachable(); /* so the compiler leaves the registration out */
-    urcu_bp_read_lock();
-}
-
 static inline void fo__rcu_read_unlock(void)
 {
     FO__TSAN_RELEASE(&fo__rcu_tag);
     urcu_bp_read_unlock();
+}
+
+/** Whether the kernel has membarrier(), so that read sections need no fence of their own. Constant. */
+static inline bool fo__rcu_is_cheap(void)
+{
+    return urcu_bp_has_sys_membarrier != 0;
+}
+
+/* The two ends of a section for a thread that has seen fo__rcu_is_cheap() and, just before,
+ * fo__rcu_is_registered(): the compiler leaves the other cases out. */
+static inline void fo__rcu_read_lock_cheap(void)
+{
+    if (!fo__rcu_is_registered() || !fo__rcu_is_cheap())
+        __builtin_unreachable();
+    urcu_bp_read_lock();
+}
+
+static inline void fo__rcu_read_unlock_cheap(void)
+{
+    if (!fo__rcu_is_cheap())
+        __builtin_unreachable();
+    fo__rcu_read_unlock();
 }
 
 /** Waits until every read section that is open now has ended. Blocks; not inside a section. */

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "row.h"
 
+#include "rcu.h"
 #include "rng.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* The thread_id of a thread without rows: no row's owner, which is 0 or a thread. */
+#define NO_THREAD UINT64_MAX
+
 static struct fo__row_entry no_entry[1];
-__thread struct fo__row_table fo__thread_rows = {no_entry, 0, 0, false};
+__thread struct fo__row_table fo__thread_rows = {no_entry, 0, NO_THREAD, 0, false};
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
@@ -106,14 +110,14 @@ static struct fo__row *acquire_row(struct fo__row_set *set)
 
 /* ---- A thread's table -------------------------------------------------------------------- */
 
-static void put_entry(struct fo__row_entry *entries, uint64_t mask, uint64_t id,
+static void put_entry(struct fo__row_entry *entries, uint64_t mask, uint64_t key,
                       struct fo__row *row)
 {
-    uint64_t at = id & mask;
+    uint64_t at = key & mask;
 
-    while (entries[at].balancer_id != 0)
+    while (entries[at].key != 0)
         at = (at + 1) & mask;
-    entries[at].balancer_id = id;
+    entries[at].key = key;
     entries[at].row = row;
 }
 
@@ -124,7 +128,7 @@ static uint64_t capacity_for(const struct fo__row_table *table)
     uint64_t capacity = 8;
 
     for (uint64_t i = 0; i <= table->mask; i++)
-        living += table->entry[i].balancer_id != 0 && !table->entry[i].row->orphan ? 1 : 0;
+        living += table->entry[i].key != 0 && !table->entry[i].row->orphan ? 1 : 0;
     while ((living + 1) * 4 > capacity)
         capacity *= 2;
     return capacity;
@@ -142,12 +146,12 @@ static bool renew_table(struct fo__row_table *table)
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct fo__row_entry *old = &table->entry[i];
 
-        if (old->balancer_id == 0)
+        if (old->key == 0)
             continue;
         if (old->row->orphan) {
             free_row(old->row);
         } else {
-            put_entry(entries, capacity - 1, old->balancer_id, old->row);
+            put_entry(entries, capacity - 1, old->key, old->row);
             used++;
         }
     }
@@ -169,12 +173,14 @@ static void give_rows_back(void *arg)
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct fo__row *row = table->entry[i].row;
 
-        if (table->entry[i].balancer_id == 0)
+        if (table->entry[i].key == 0)
             continue;
-        if (row->orphan)
+        if (row->orphan) {
             free_row(row);
-        else
+        } else {
+            fo__store_relaxed(&row->owner, 0);   /* D */
             fo__store_release(&row->claimed, 0); /* B */
+        }
     }
     pthread_mutex_unlock(&registry_lock);
     if (table->entry != no_entry)
@@ -190,26 +196,45 @@ static void make_exit_key(void)
     exit_key_made = pthread_key_create(&exit_key, give_rows_back) == 0;
 }
 
+static struct fo__row *find_entry(const struct fo__row_table *table, uint64_t key)
+{
+    for (uint64_t at = key & table->mask; table->entry[at].key != 0; at = (at + 1) & table->mask)
+        if (table->entry[at].key == key)
+            return table->entry[at].row;
+    return NULL;
+}
+
+/** Enters a row that was just claimed. Caller holds the registry lock; there is room. */
+static void take_home(struct fo__row_table *table, struct fo__row *row)
+{
+    static uint64_t last_thread_id; /* under the registry lock */
+    bool at_home = row->counts && fo__rcu_is_cheap();
+
+    if (table->thread_id == NO_THREAD)
+        table->thread_id = ++last_thread_id;
+    if (at_home)
+        fo__store_relaxed(&row->owner, table->thread_id); /* D */
+    put_entry(table->entry, table->mask, at_home ? row->balancer_id : ~row->balancer_id, row);
+    table->used++;
+}
+
 struct fo__row *fo__row_of_slow(struct fo__row_set *set)
 {
     struct fo__row_table *table = &fo__thread_rows;
-    struct fo__row *row = NULL;
+    struct fo__row *row = find_entry(table, set->balancer_id);
 
-    for (uint64_t at = set->balancer_id & table->mask; table->entry[at].balancer_id != 0;
-         at = (at + 1) & table->mask)
-        if (table->entry[at].balancer_id == set->balancer_id)
-            return table->entry[at].row;
-
+    if (row == NULL)
+        row = find_entry(table, ~set->balancer_id);
+    if (row != NULL)
+        return row;
     pthread_once(&exit_key_once, make_exit_key);
     if (table->exiting || !exit_key_made || pthread_setspecific(exit_key, table) != 0)
         return &set->fallback;
     pthread_mutex_lock(&registry_lock);
     if ((table->used + 1) * 2 <= table->mask + 1 || renew_table(table)) {
         row = acquire_row(set);
-        if (row != NULL) {
-            put_entry(table->entry, table->mask, set->balancer_id, row);
-            table->used++;
-        }
+        if (row != NULL)
+            take_home(table, row);
     }
     pthread_mutex_unlock(&registry_lock);
     return row != NULL ? row : &set->fallback;
@@ -291,7 +316,7 @@ static bool is_mine(const struct fo__row *row)
     const struct fo__row_table *table = &fo__thread_rows;
 
     for (uint64_t i = 0; i <= table->mask; i++)
-        if (table->entry[i].balancer_id != 0 && table->entry[i].row == row)
+        if (table->entry[i].key != 0 && table->entry[i].row == row)
             return true;
     return false;
 }
@@ -300,8 +325,10 @@ void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed)
 {
     for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
          row = fo__load_relaxed(&row->next)) {
-        if (!is_mine(row))
+        if (!is_mine(row)) {
+            fo__store_relaxed(&row->owner, 0);
             fo__store_release(&row->claimed, 0);
+        }
         seed += FO__GOLDEN;
         seed_row(row, seed);
     }

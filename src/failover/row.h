@@ -25,6 +25,8 @@
  *       lease that is seen finished is seen started, and started − finished is never negative.
  *   (B) giving a row back is a release store of `claimed`, claiming it an acquire exchange: the
  *       next owner continues the counts of the last.
+ *   (D) owner is relaxed: a thread stores its own never-reused id when it takes the row home and 0 when
+ *       it gives the row back, so whatever another thread reads, it is not that thread's id.
  *   (C) a segment pointer is stored release by an updater and loaded acquire by the owner.
  *
  * Locks: the registry lock guards the thread tables against destruction of a balancer: rows of a
@@ -53,9 +55,14 @@ typedef uint32_t fo__cell_ref;
 _Static_assert(sizeof(struct fo__cell) == 16, "the offset of a cell leaves four bits free");
 
 struct fo__row {
-    struct fo__cell *_Atomic segment[FO__SEGMENTS];
+    /* What every pick and finish needs comes first, and on one line for the first 480 endpoints. */
     _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
     _Atomic uint64_t rng;  /* every further sample */
+    /* The thread_id of the thread that has it at home, or 0. A finish compares it with its own thread's:
+     * only the owner ever finds them equal, so only the owner counts in the row (D). */
+    _Atomic uint64_t owner;
+    struct fo__cell *_Atomic segment[FO__SEGMENTS];
+
     uint64_t balancer_id;
     struct fo__row *_Atomic next; /* in the set; newest first */
     _Atomic uint32_t claimed;
@@ -74,8 +81,11 @@ struct fo__row_set {
     struct fo__row fallback;
 };
 
+/* A row *at home* stands under its balancer's id: it counts, in every segment that a published slot can
+ * name, and its thread has cheap read sections. Any other row stands aside, under the complement of
+ * the id, where the hot path does not find it. */
 struct fo__row_entry {
-    uint64_t balancer_id; /* 0: free */
+    uint64_t key; /* 0: free */
     struct fo__row *row;
 };
 
@@ -83,6 +93,7 @@ struct fo__row_entry {
 struct fo__row_table {
     struct fo__row_entry *entry;
     uint64_t mask;
+    uint64_t thread_id; /* never reused; 0: has no rows yet */
     uint32_t used;
     bool exiting; /* its rows are given back: use fallback rows from now on */
 };
@@ -108,14 +119,13 @@ void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed);
 void fo__row_registry_before_fork(void);
 void fo__row_registry_after_fork(void);
 
-/** The calling thread's row if it is where it is looked for first, else NULL. Outside read sections.
- */
+/** The calling thread's row if it is at home and found at the first look, else NULL. */
 static inline struct fo__row *fo__row_at_home(const struct fo__row_set *set)
 {
     const struct fo__row_entry *home =
         &fo__thread_rows.entry[set->balancer_id & fo__thread_rows.mask];
 
-    if (fo__unlikely(home->balancer_id != set->balancer_id))
+    if (fo__unlikely(home->key != set->balancer_id))
         return NULL;
     if (home->row == NULL)
         __builtin_unreachable();
@@ -150,6 +160,20 @@ static inline struct fo__cell *fo__row_cell(struct fo__row *row, fo__cell_ref re
     if (fo__unlikely(segment == NULL))
         return NULL;
     return (struct fo__cell *)(void *)((char *)segment + (ref & ~FO__SEGMENT_MASK));
+}
+
+/** The cell in a row at home, for a slot of a published snapshot: its segment is there. */
+static inline struct fo__cell *fo__row_home_cell(struct fo__row *row, fo__cell_ref ref)
+{
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref & FO__SEGMENT_MASK]); /* C */
+
+    return (struct fo__cell *)(void *)((char *)segment + (ref & ~FO__SEGMENT_MASK));
+}
+
+/** Whether the row is the calling thread's, and at home. */
+static inline bool fo__row_is_mine(struct fo__row *row)
+{
+    return fo__load_relaxed(&row->owner) == fo__thread_rows.thread_id;
 }
 
 /** The failure count beside a cell of the row. */

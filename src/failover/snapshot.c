@@ -130,7 +130,7 @@ static void build_tree(struct fo__snapshot *snapshot)
 
 static bool build_alias(struct fo__snapshot *snapshot)
 {
-    uint32_t n = snapshot->n;
+    uint32_t n = (uint32_t)snapshot->n;
     struct fo__alias_column *columns;
     uint64_t *share;
     void *scratch;

@@ -57,7 +57,7 @@ struct fo__tag_range {
 #define FO__NO_SLOT UINT32_MAX
 
 struct fo__snapshot {
-    uint32_t n;     /* columns; at least 1 */
+    uint64_t n;     /* columns; at least 1; wide for the multiplication of a sample */
     uint32_t count; /* endpoints; 0: slot 0 is a dummy that is always refused */
     uint32_t range_count;
     uint32_t index_end; /* entries of slot_of */

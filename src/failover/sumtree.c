@@ -87,35 +87,44 @@ uint64_t fo__sumtree_before(const struct fo__sumtree *tree, uint32_t slot,
     return minus(sum, excluded_worth(without, 0, slot));
 }
 
+/** Which child of a node covers position *at, which becomes the position in that child. All children
+ * are added up, without a branch that nobody could predict. */
+static uint32_t find_child(const struct fo__sumtree *tree, uint32_t level, uint32_t parent,
+                           uint64_t span, uint64_t *at, const struct fo__without *without)
+{
+    uint32_t first = parent * FO__SUMTREE_FANOUT;
+    uint32_t end = first + FO__SUMTREE_FANOUT;
+    uint32_t passed = 0;
+    uint64_t before = 0;
+    uint64_t sum = 0;
+
+    if (end > tree->width[level])
+        end = tree->width[level];
+    for (uint32_t i = first; i < end; i++) {
+        uint64_t worth = node_worth(tree, level, i);
+
+        if (without->count > 0)
+            worth = minus(worth, excluded_worth(without, i * span, span));
+        sum += worth;
+        passed += sum <= *at ? 1 : 0;
+        before = sum <= *at ? sum : before;
+    }
+    *at -= before;
+    /* Beyond the last only while sums are changing: the caller checks what it gets. */
+    return first + passed < end ? first + passed : end - 1;
+}
+
 uint32_t fo__sumtree_find(const struct fo__sumtree *tree, uint64_t at,
                           const struct fo__without *without)
 {
     uint64_t span = 1; /* leaves under a node of the level */
-    uint32_t parent = 0;
+    uint32_t found = 0;
 
     for (uint32_t level = 0; level < tree->depth; level++)
         span *= FO__SUMTREE_FANOUT;
     for (uint32_t level = tree->depth; level-- > 0;) {
-        uint32_t first = parent * FO__SUMTREE_FANOUT;
-        uint32_t end = first + FO__SUMTREE_FANOUT;
-        uint32_t chosen = first;
-
         span /= FO__SUMTREE_FANOUT;
-        if (end > tree->width[level])
-            end = tree->width[level];
-        for (uint32_t i = first; i < end; i++) {
-            uint64_t worth = node_worth(tree, level, i);
-
-            if (without->count > 0)
-                worth = minus(worth, excluded_worth(without, i * span, span));
-            if (worth == 0)
-                continue;
-            chosen = i;
-            if (at < worth)
-                break;
-            at -= worth;
-        }
-        parent = chosen;
+        found = find_child(tree, level, found, span, &at, without);
     }
-    return parent;
+    return found;
 }
