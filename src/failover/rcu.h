@@ -32,10 +32,6 @@ static inline bool fo__rcu_is_registered(void)
 {
     return true;
 }
-static inline void fo__rcu_read_lock_registered(void)
-{
-    fo__rcu_read_lock();
-}
 static inline void fo__rcu_before_fork(void) {}
 static inline void fo__rcu_after_fork_parent(void) {}
 static inline void fo__rcu_after_fork_child(void) {}
@@ -46,6 +42,18 @@ static inline void fo__rcu_published(void *tag)
 static inline void fo__rcu_looked_up(void *tag)
 {
     (void)tag;
+}
+static inline bool fo__rcu_is_cheap(void)
+{
+    return true;
+}
+static inline void fo__rcu_read_lock_cheap(void)
+{
+    fo__rcu_read_lock();
+}
+static inline void fo__rcu_read_unlock_cheap(void)
+{
+    fo__rcu_read_unlock();
 }
 
 #else
