@@ -98,8 +98,9 @@ static void mend_all(struct fo__snapshot *snapshot)
         fo__snapshot_mend(snapshot, i);
 }
 
-/** Whether somebody in the group changed a word since this balancer last looked. */
-static bool is_behind(struct fo__core *core)
+/** Mends everything if somebody in the group changed a word since this balancer last did. The mark is
+ * set behind the mending: until then every other pick that finds nothing mends, too. */
+static bool catch_up(struct fo__core *core, struct fo__snapshot *snapshot)
 {
     uint64_t changes;
 
@@ -107,15 +108,16 @@ static bool is_behind(struct fo__core *core)
         return false;
     changes =
         fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
-    if (changes == fo__load_relaxed(&core->changes_seen))
+    if (changes == fo__load_acquire(&core->changes_seen))
         return false;
-    fo__store_relaxed(&core->changes_seen, changes);
+    mend_all(snapshot);
+    fo__store_release(&core->changes_seen, changes);
     return true;
 }
 
 /** Draws until a slot holds good. *worthless: there is nothing to draw from. */
 static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
-                            const struct fo__limits *limits, bool *worthless)
+                            const struct fo__limits *limits, uint64_t *word, bool *worthless)
 {
     for (int draws = 0; draws < DRAWS; draws++) {
         struct fo__without without;
@@ -128,7 +130,8 @@ static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
             return FO__NO_SLOT;
-        worth = fo__slot_worth(snapshot, slot, fo__load_acquire(&snapshot->slot[slot].host->word));
+        *word = fo__load_acquire(&snapshot->slot[slot].host->word);
+        worth = fo__slot_worth(snapshot, slot, *word);
         if (worth > 0 && worth == fo__load_relaxed(&snapshot->tree.node[0][slot]) &&
             fo__limits_allow(limits, snapshot, slot))
             return slot;
@@ -138,14 +141,16 @@ static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
 }
 
 uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
-                            struct fo__row *row, const struct fo__limits *limits)
+                            struct fo__row *row, const struct fo__limits *limits, uint64_t *word)
 {
     bool worthless;
-    uint32_t slot = try_to_draw(snapshot, row, limits, &worthless);
+    uint32_t slot = try_to_draw(snapshot, row, limits, word, &worthless);
 
-    if (slot == FO__NO_SLOT && (!worthless || is_behind(core))) {
+    if (slot != FO__NO_SLOT)
+        return slot;
+    if (!worthless)
         mend_all(snapshot);
-        slot = try_to_draw(snapshot, row, limits, &worthless);
-    }
-    return slot;
+    else if (!catch_up(core, snapshot))
+        return FO__NO_SLOT;
+    return try_to_draw(snapshot, row, limits, word, &worthless);
 }

@@ -64,6 +64,7 @@ struct fo_endpoint {
     /* The dispatcher's, but for the first two. */
     struct fo__node node;
     _Atomic uint32_t pending;
+    uint32_t telling;   /* pending bits that are being told */
     uint64_t seen_word; /* the host word last told */
     bool in_batch;
     bool removed_told;

@@ -82,11 +82,14 @@ static size_t tell_state(struct fo_endpoint *endpoint)
     return tell_kind(endpoint, kind, old_state, reason, steps > 0 ? steps - 1 : 0);
 }
 
-/** Takes a pending bit. What stays pending while a listener runs is still there in a child that the
- * listener forks. */
+/** Takes a bit of what is to be told. The others stay in the endpoint while a listener runs, for a
+ * child that it forks. */
 static bool take_pending(struct fo_endpoint *endpoint, uint32_t bit)
 {
-    return (fo__and_acq_rel(&endpoint->pending, ~bit) & bit) != 0;
+    bool taken = (endpoint->telling & bit) != 0;
+
+    endpoint->telling &= ~bit;
+    return taken;
 }
 
 static size_t tell_release(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
@@ -101,6 +104,8 @@ static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
 {
     size_t told = 0;
 
+    /* At once: a bit that is set after this look must not be told before one that was set earlier. */
+    endpoint->telling |= fo__exchange_acq_rel(&endpoint->pending, 0);
     if (take_pending(endpoint, FO__PENDING_ADDED)) {
         endpoint->removed_told = false;
         told += tell_membership(endpoint, FO_EVENT_ADDED);

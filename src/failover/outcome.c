@@ -9,12 +9,12 @@
  *     outcome        host up                          host down (lease of this epoch)
  *     success        weight function                  recovers, epoch + 1
  *     degraded       mild step, never to down         as success: it answered
- *     failure        weight function; at 0 down,      a trial has failed
+ *     failure        weight function; at 0 down,      if it is the trial: that has failed
  *                    epoch + 1
- *     overloaded     mild step, never to down         a trial has failed
- *     down           down, epoch + 1                  a trial has failed
- *     neutral,       nothing                          a trial is given back: the next request
- *     cancelled                                       tries
+ *     overloaded     mild step, never to down         the same
+ *     down           down, epoch + 1                  the same
+ *     neutral,       nothing                          if it is the trial: it is given back, and the
+ *     cancelled                                       next request tries
  */
 #include "outcome.h"
 
@@ -100,6 +100,7 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
                            bool streak_is_long)
 {
     const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
+    bool ends_trial = evidence->is_trial && (word & FO__FLAG_TRIAL) != 0;
     uint64_t health;
 
     switch (evidence->outcome) {
@@ -115,12 +116,11 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         return health > 0 ? fo__word_next_epoch(word, health, 0) : word;
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
-    case FO_OUTCOME_DOWN: return (word & FO__FLAG_TRIAL) != 0 ? word & ~trial_bits : word;
+    case FO_OUTCOME_DOWN: return ends_trial ? word & ~trial_bits : word;
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
-    return evidence->is_trial && (word & FO__FLAG_TRIAL) != 0 ? (word & ~trial_bits) | FO__FLAG_DUE
-                                                              : word;
+    return ends_trial ? (word & ~trial_bits) | FO__FLAG_DUE : word;
 }
 
 /* ---- Counting successes at the minimum ---------------------------------------------------- */
@@ -189,10 +189,12 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
         fo__snapshot_mend(snapshot, slot);
     if (core->group_changes != NULL)
         fo__add_release(core->group_changes, 1);
-    if (((before ^ after) & ~FO__HEALTH_MASK) != 0) {
+    if (((before ^ after) & ~FO__HEALTH_MASK) != 0)
         fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
+    /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then the
+     * dispatcher mends that. */
+    if (slot == FO__NO_SLOT || ((before ^ after) & ~FO__HEALTH_MASK) != 0)
         fo__queue_push(host->queue, &host->node);
-    }
     fo__rcu_read_unlock();
     return true;
 }

@@ -85,23 +85,23 @@ static uint32_t redraws_worth_it(const struct fo__snapshot *snapshot)
     return total > snapshot->units_sum / 4 ? REDRAWS : total > snapshot->units_sum / 8 ? 2 : 0;
 }
 
-/** A slot by redrawing, then by the tree; FO__NO_SLOT when all that is allowed is worth nothing. */
+/** A slot by redrawing, then by the tree, with the host word that it was taken for; FO__NO_SLOT when
+ * all that is allowed is worth nothing. */
 static uint32_t draw(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                     uint32_t first, const struct fo__limits *limits)
+                     uint32_t first, const struct fo__limits *limits, uint64_t *word)
 {
     uint32_t slot = first;
     uint32_t redraws = REDRAWS + 1; /* not yet known: the first refusal decides */
 
     for (uint32_t tries = 0; tries <= redraws; tries++) {
-        uint64_t word = fo__load_acquire(&snapshot->slot[slot].host->word);
-
-        if (fo__limits_allow(limits, snapshot, slot) && accept(&snapshot->slot[slot], word, row))
+        *word = fo__load_acquire(&snapshot->slot[slot].host->word);
+        if (fo__limits_allow(limits, snapshot, slot) && accept(&snapshot->slot[slot], *word, row))
             return slot;
         if (redraws > REDRAWS)
             redraws = redraws_worth_it(snapshot);
         slot = sample_at(snapshot, fo__rng_next(&row->rng));
     }
-    return fo__draw_from_tree(core, snapshot, row, limits);
+    return fo__draw_from_tree(core, snapshot, row, limits, word);
 }
 
 /** Ends the read section of a pick that did not take the short way. */
@@ -115,11 +115,10 @@ static fo_status leave(struct fo__core *core, struct fo_lease *lease, fo_status 
     return status;
 }
 
+/** A lease of the epoch in which the slot was taken, not of one that has begun since. */
 static fo_status start(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                       uint32_t slot, struct fo_lease *lease)
+                       uint32_t slot, uint64_t word, struct fo_lease *lease)
 {
-    uint64_t word = fo__load_acquire(&snapshot->slot[slot].host->word);
-
     fo__lease_start(lease, core, row, &snapshot->slot[slot], word, 0);
     return leave(core, lease, FO_OK);
 }
@@ -131,15 +130,16 @@ pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *
 {
     bool offered = (fo__load_relaxed(&core->attention) & FO__ATTENTION_OFFERS) != 0;
     uint32_t slot;
+    uint64_t word;
 
     if (fo__unlikely(snapshot->count == 0))
         return leave(core, lease, snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE);
     /* A retry has failed once already: it is nobody's trial unless there is no other way. */
     if (offered && limits->without.count == 0 && fo__offer_take(core, snapshot, row, limits, lease))
         return leave(core, lease, FO_OK);
-    slot = draw(core, snapshot, row, first, limits);
+    slot = draw(core, snapshot, row, first, limits, &word);
     if (slot != FO__NO_SLOT)
-        return start(core, snapshot, row, slot, lease);
+        return start(core, snapshot, row, slot, word, lease);
     if (offered && limits->without.count > 0 && fo__offer_take(core, snapshot, row, limits, lease))
         return leave(core, lease, FO_OK);
     if (limits->without.count > 0 && !limits->strict) {
@@ -147,9 +147,9 @@ pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *
 
         reuse.require_tags = limits->require_tags;
         reuse.without.count = 0;
-        slot = fo__draw_from_tree(core, snapshot, row, &reuse);
+        slot = fo__draw_from_tree(core, snapshot, row, &reuse, &word);
         if (slot != FO__NO_SLOT)
-            return start(core, snapshot, row, slot, lease);
+            return start(core, snapshot, row, slot, word, lease);
     }
     return leave(core, lease, FO_UNAVAILABLE);
 }
