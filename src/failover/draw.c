@@ -8,8 +8,8 @@
  *
  * A slot that is found is checked against its host word. In a group of several balancers a tree may
  * be behind the words (snapshot.h): then the block of 16 slots that the draw landed in is mended and
- * the draw repeated, so errors heal where the traffic goes; and before a pick is refused, everything
- * that may have changed since the last time is mended once.
+ * the draw repeated, so errors heal where the traffic goes; and before a pick is refused, the words
+ * themselves are looked at if any of them changed since the last time.
  */
 #include "pick.h"
 
@@ -98,21 +98,42 @@ static void mend_all(struct fo__snapshot *snapshot)
         fo__snapshot_mend(snapshot, i);
 }
 
-/** Mends everything if somebody in the group changed a word since this balancer last did. The mark is
- * set behind the mending: until then every other pick that finds nothing mends, too. */
-static bool catch_up(struct fo__core *core, struct fo__snapshot *snapshot)
+/** Whether somebody in the group changed a word since this balancer last mended everything. */
+static bool is_behind(struct fo__core *core, uint64_t *changes)
 {
-    uint64_t changes;
-
     if (core->group_changes == NULL)
         return false;
-    changes =
+    *changes =
         fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
-    if (changes == fo__load_acquire(&core->changes_seen))
-        return false;
-    mend_all(snapshot);
-    fo__store_release(&core->changes_seen, changes);
-    return true;
+    return *changes != fo__load_acquire(&core->changes_seen);
+}
+
+static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
+                           const struct fo__limits *limits, uint64_t *word)
+{
+    *word = fo__load_acquire(&snapshot->slot[slot].host->word);
+    return fo__limits_allow(limits, snapshot, slot) ? fo__slot_worth(snapshot, slot, *word) : 0;
+}
+
+/** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
+ * that are behind. Another thread's addition to them may still be on its way after mending. */
+static uint32_t scan(const struct fo__snapshot *snapshot, struct fo__row *row,
+                     const struct fo__limits *limits, uint64_t *word)
+{
+    uint64_t total = 0;
+    uint64_t at;
+
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        total += live_worth(snapshot, i, limits, word);
+    at = fo__rng_below(&row->rng, total);
+    for (uint32_t i = 0; i < snapshot->count; i++) {
+        uint64_t worth = live_worth(snapshot, i, limits, word);
+
+        if (at < worth)
+            return i;
+        at -= worth;
+    }
+    return FO__NO_SLOT;
 }
 
 /** Draws until a slot holds good. *worthless: there is nothing to draw from. */
@@ -143,14 +164,19 @@ static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
 uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
                             struct fo__row *row, const struct fo__limits *limits, uint64_t *word)
 {
+    uint64_t changes = 0;
     bool worthless;
     uint32_t slot = try_to_draw(snapshot, row, limits, word, &worthless);
+    bool behind = slot == FO__NO_SLOT && is_behind(core, &changes);
 
     if (slot != FO__NO_SLOT)
         return slot;
-    if (!worthless)
-        mend_all(snapshot);
-    else if (!catch_up(core, snapshot))
-        return FO__NO_SLOT;
-    return try_to_draw(snapshot, row, limits, word, &worthless);
+    if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
+        return try_to_draw(snapshot, row, limits, word, &worthless);
+    mend_all(snapshot);
+    slot = scan(snapshot, row, limits, word);
+    /* Marked at last: until then every other pick that finds nothing looks for itself. */
+    if (behind)
+        fo__store_release(&core->changes_seen, changes);
+    return slot;
 }
