@@ -210,7 +210,7 @@ static struct fo__snapshot *snapshot_of_members(const struct fo_balancer *balanc
     for (uint32_t i = 0; i < balancer->count; i++) {
         entries[i].endpoint = balancer->members[i];
         entries[i].settings = fo__load_relaxed(&balancer->members[i]->settings);
-        entries[i].drained = balancer->members[i]->drained;
+        entries[i].drained = fo__load_relaxed(&balancer->members[i]->drained);
     }
     snapshot = fo__snapshot_create(entries, balancer->count, balancer->index_end);
     free(entries);
@@ -227,12 +227,12 @@ static fo_status set_drained(struct fo_balancer *balancer, const char *name, boo
         return FO_CLOSED;
     if (endpoint == NULL)
         return FO_NOTFOUND;
-    if (endpoint->drained == drained)
+    if (fo__load_relaxed(&endpoint->drained) == drained)
         return FO_OK;
-    endpoint->drained = drained;
+    fo__store_relaxed(&endpoint->drained, drained);
     snapshot = snapshot_of_members(balancer);
     if (snapshot == NULL) {
-        endpoint->drained = !drained;
+        fo__store_relaxed(&endpoint->drained, !drained);
         return FO_NOMEM;
     }
     fo__update_publish(balancer, snapshot, NULL, 0);

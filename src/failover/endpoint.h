@@ -51,8 +51,8 @@ struct fo_endpoint {
 
     /* Under the balancer's update lock. */
     struct fo__name *entry; /* in the name index; NULL when no member */
-    bool drained;
-    bool mentioned; /* scratch of one update, as the next two */
+    _Atomic bool drained;   /* written under the lock, read by views */
+    bool mentioned;         /* scratch of one update, as the next two */
     bool leaves;
     struct fo__endpoint_settings *next_settings;
     struct fo_endpoint *leaving_next;

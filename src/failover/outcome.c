@@ -66,6 +66,12 @@ static uint64_t with_health(uint64_t word, uint64_t health)
     return (word & ~FO__HEALTH_MASK) | health;
 }
 
+/** A minimum of one balancer's does not lift what another balancer, or an older minimum, let fall. */
+static uint64_t with_less_health(uint64_t word, uint64_t health)
+{
+    return health < fo__word_health(word) ? with_health(word, health) : word;
+}
+
 /* ---- Judging a host that is up ------------------------------------------------------------ */
 
 static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
@@ -78,15 +84,16 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
     case FO_OUTCOME_SUCCESS:
         if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
             return word;
-        return with_health(
-            word, health_of(rules, fo__weight_after_success(&rules->weight, &rules->input)));
+        health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
+        return health > 0 ? with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
-        return health > 0 ? with_health(word, health) : word;
+        return health > 0 ? with_less_health(word, health) : word;
     case FO_OUTCOME_FAILURE:
         health = health_of(rules, fo__weight_after_failure(&rules->weight, &rules->input));
-        return health > 0 ? with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+        return health > 0 ? with_less_health(word, health)
+                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_DOWN: return fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
@@ -102,6 +109,7 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
     const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
     bool ends_trial = evidence->is_trial && (word & FO__FLAG_TRIAL) != 0;
     uint64_t health;
+    double live;
 
     switch (evidence->outcome) {
     case FO_OUTCOME_SUCCESS:
@@ -112,8 +120,11 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
             return (word & ~trial_bits) | FO__FLAG_DUE;
         set_live_weight(rules, word);
         rules->input.live_weight = rules->input.min_weight;
-        health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
-        return health > 0 ? fo__word_next_epoch(word, health, 0) : word;
+        live = fo__weight_after_success(&rules->weight, &rules->input);
+        if (!(live > 0))
+            return word;
+        health = health_of(rules, live);
+        return fo__word_next_epoch(word, health > 0 ? health : 1, 0);
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
     case FO_OUTCOME_DOWN: return ends_trial ? word & ~trial_bits : word;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ static int by_tags_then_age(const void *a, const void *b)
 }
 
 static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, const struct fo__entry *entry,
-                      double units_per_weight)
+                      double weight_sum)
 {
     struct fo__slot *slot = &snapshot->slot[at];
     double weight = weight_of(entry);
@@ -94,10 +95,11 @@ static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, const struct f
     slot->endpoint = entry->endpoint;
     slot->cell = entry->endpoint->cell;
     if (weight > 0) {
-        snapshot->units[at] = (uint64_t)(weight * units_per_weight);
+        snapshot->units[at] = (uint64_t)(weight / weight_sum * UNITS_SUM);
         if (snapshot->units[at] == 0)
             snapshot->units[at] = 1;
-        slot->floor = (uint32_t)(entry->settings->min_weight / weight * (double)FO__HEALTH_ONE);
+        /* Rounded up: whoever has a min_weight, however small, keeps a trickle. */
+        slot->floor = (uint32_t)ceil(entry->settings->min_weight / weight * (double)FO__HEALTH_ONE);
     }
     snapshot->units_sum += snapshot->units[at];
     snapshot->ids[at] = entry->endpoint->id;
@@ -167,8 +169,7 @@ static bool fill(struct fo__snapshot *snapshot, const struct fo__entry *entries,
     }
     qsort(order, count, sizeof(*order), by_tags_then_age);
     for (uint32_t i = 0; i < count; i++) {
-        fill_slot(snapshot, i, &entries[order[i].member],
-                  weight_sum > 0 ? UNITS_SUM / weight_sum : 0);
+        fill_slot(snapshot, i, &entries[order[i].member], weight_sum);
         add_to_ranges(snapshot, i, order[i].tags);
     }
     free(order);

@@ -123,8 +123,11 @@ static void change_flags(struct fo__host *host, uint64_t word, uint64_t clear, u
 void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
 {
     uint64_t word = fo__load_acquire(&host->word);
+    bool trial_is_over =
+        host->phase == FO__TRIAL_OFFERED && (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) == 0;
 
-    if ((word & FO__FLAG_DOWN) == 0)
+    /* Armed for what is past: the host is queued, and fo__trial_follow() arms anew. */
+    if ((word & FO__FLAG_DOWN) == 0 || host->phase_epoch != fo__word_epoch(word) || trial_is_over)
         return;
     if ((word & FO__FLAG_TRIAL) != 0) {
         if (host->trial_was_out) {

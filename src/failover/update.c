@@ -34,8 +34,10 @@ static void join(struct fo__update *update, struct fo__change *change)
     struct fo__host *host = endpoint->host;
 
     fo__add_relaxed(&balancer->alive, 1);
+    /* In its host's list the dispatcher finds it, and must have ADDED to tell before any state. */
+    fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
-    fo__members_tell(endpoint, FO__PENDING_ADDED);
+    fo__members_tell(endpoint, 0);
     if ((fo__load_acquire(&host->word) & FO__FLAG_DOWN) != 0) {
         uint32_t no_reason = FO_REASON_NONE;
 
@@ -161,8 +163,7 @@ static fo_status run_with_result(struct fo_balancer *balancer,
     struct fo_update_result ours = fo_update_result_init();
     fo_status status;
 
-    if (balancer == NULL ||
-        (result != NULL && !fo__abi_size_is_sane(result->size, sizeof(*result))))
+    if (balancer == NULL || (result != NULL && !fo__update_result_is_sane(result)))
         return FO_EINVAL;
     status = run(balancer, upserts, n, removals, m, replace, &ours);
     if (result != NULL)
@@ -184,7 +185,7 @@ static fo_status refuse_replace(struct fo_update_result *result, const char *off
     struct fo_update_result ours = fo_update_result_init();
 
     ours.offence = offence;
-    if (result != NULL && fo__abi_size_is_sane(result->size, sizeof(*result)))
+    if (result != NULL && fo__update_result_is_sane(result))
         fo__abi_write(result, &ours, sizeof(ours));
     return FO_EINVAL;
 }

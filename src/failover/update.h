@@ -62,6 +62,9 @@ void fo__update_undo(struct fo__update *update);
 /** Memory for the result's lists, to be filled without failing. */
 fo_status fo__update_result_reserve(struct fo__update *update);
 
+/** Whether a caller's result has room for all that it must bring back. */
+bool fo__update_result_is_sane(const struct fo_update_result *result);
+
 /** Fills the lists from a committed update. */
 void fo__update_result_fill(struct fo__update *update);
 

@@ -80,7 +80,7 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
         return FO_NOMEM;
     /* The operator drained the name, whatever stands behind it. */
     if (change->current != NULL)
-        change->next->drained = change->current->drained;
+        fo__store_relaxed(&change->next->drained, fo__load_relaxed(&change->current->drained));
     return FO_OK;
 }
 
@@ -104,7 +104,7 @@ static void list_members(struct fo__update *update, struct fo__entry *entries)
         entries[i].settings = endpoint->next_settings != NULL
                                   ? endpoint->next_settings
                                   : fo__load_relaxed(&endpoint->settings);
-        entries[i].drained = endpoint->drained;
+        entries[i].drained = fo__load_relaxed(&endpoint->drained);
     }
 }
 

@@ -80,11 +80,16 @@ void fo__update_result_fill(struct fo__update *update)
         put(removed++, &names, update->leavers[i], 0);
 }
 
+bool fo__update_result_is_sane(const struct fo_update_result *result)
+{
+    return result->size >= sizeof(*result) && fo__abi_size_is_sane(result->size, sizeof(*result));
+}
+
 void fo_update_result_fini(struct fo_update_result *result)
 {
     struct fo_update_result empty = fo_update_result_init();
 
-    if (result == NULL)
+    if (result == NULL || !fo__update_result_is_sane(result))
         return;
     free(result->memory);
     fo__abi_write(result, &empty, sizeof(empty));

@@ -28,7 +28,7 @@ static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *sna
     info->max_weight = settings->max_weight;
     info->min_weight = settings->min_weight;
     info->health = fo__word_health(word) / (double)FO__HEALTH_ONE;
-    info->drained = slot != FO__NO_SLOT && snapshot->units[slot] == 0 && settings->max_weight > 0;
+    info->drained = slot != FO__NO_SLOT && fo__load_relaxed(&endpoint->drained);
     live = info->health * settings->max_weight;
     info->live_weight = live > settings->min_weight ? live : settings->min_weight;
     if (info->drained)
