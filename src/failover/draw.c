@@ -92,10 +92,17 @@ static void mend_block(struct fo__snapshot *snapshot, uint32_t slot)
         fo__snapshot_mend(snapshot, i);
 }
 
-static void mend_all(struct fo__snapshot *snapshot)
+/** Mends every slot. False: the root does not show it yet, because another thread that mends the same
+ * has changed a leaf and not yet the nodes above. */
+static bool mend_all(struct fo__snapshot *snapshot)
 {
-    for (uint32_t i = 0; i < snapshot->count; i++)
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < snapshot->count; i++) {
         fo__snapshot_mend(snapshot, i);
+        sum += fo__load_relaxed(&snapshot->tree.node[0][i]);
+    }
+    return fo__sumtree_total(&snapshot->tree) == sum;
 }
 
 /** Whether somebody in the group changed a word since this balancer last mended everything. */
@@ -116,7 +123,7 @@ static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
 }
 
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
- * that are behind. Another thread's addition to them may still be on its way after mending. */
+ * that are behind. */
 static uint32_t scan(const struct fo__snapshot *snapshot, struct fo__row *row,
                      const struct fo__limits *limits, uint64_t *word)
 {
@@ -173,10 +180,8 @@ uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot
         return slot;
     if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
         return try_to_draw(snapshot, row, limits, word, &worthless);
-    mend_all(snapshot);
-    slot = scan(snapshot, row, limits, word);
-    /* Marked at last: until then every other pick that finds nothing looks for itself. */
-    if (behind)
+    /* Marked when the sums are whole: until then every pick that finds nothing looks for itself. */
+    if (mend_all(snapshot) && behind)
         fo__store_release(&core->changes_seen, changes);
-    return slot;
+    return scan(snapshot, row, limits, word);
 }
