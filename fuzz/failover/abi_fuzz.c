@@ -2,14 +2,15 @@
  *
  * Sized structs of every version that a caller may have been compiled against.
  *
- *     ├ size ┼──── fields we know ────┼── a newer caller's tail ──┤      the caller's memory ends at
- *                    ▲ older callers end here or earlier                the size that it claims
+ *     ├ size ┼──── fields we know ────┼── a newer caller's tail ──┤
+ *                   ▲                 ▲                           ▲
+ *                   an older caller   one like us                 the memory ends as claimed
  *
- * Each struct lies in memory of exactly the claimed size, so AddressSanitizer sees a read or a write
- * behind it. A size is too small (no field), that of an older header (it ends where a field ends), or
- * ours, or larger; the tail is zero or not. Fields that the caller gave count, others are defaults:
- * the status must be what the manual says about the two put together, and on a refusal nothing may
- * have changed, neither in the caller's memory nor in the balancer.
+ * Each struct lies in memory of exactly the claimed size, so AddressSanitizer sees a read or a
+ * write behind it. A size is too small (no field), that of an older header (it ends where a field
+ * ends), ours, or larger; the tail is zero or not. Fields that the caller gave count, others are
+ * defaults: the status must be what the manual says about the two put together, and on a refusal
+ * nothing may have changed, neither in the caller's memory nor in the balancer.
  */
 #include "dump.h"
 #include "input.h"
@@ -19,7 +20,7 @@
 
 #define LARGEST_TAIL 4096u
 
-/* ---- Structs of any size ------------------------------------------------------------------ */
+/* ---- Structs of any size --------------------------------------------------------------- */
 
 /** A caller's struct, and what the library must take it for. */
 struct claim {
@@ -83,14 +84,15 @@ static struct claim claim_from(struct input *input, const void *theirs, void *de
     return claim;
 }
 
-#define CLAIM(input, theirs, defaults, ends) \
-    claim_from(input, &(theirs), &(defaults), sizeof(theirs), ends, sizeof(ends) / sizeof((ends)[0]))
+#define CLAIM(input, theirs, defaults, ends)                                                       \
+    claim_from(input, &(theirs), &(defaults), sizeof(theirs), ends,                                \
+               sizeof(ends) / sizeof((ends)[0]))
 
-/* ---- Values ------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------- */
 
 static double number_from(struct input *input)
 {
-    static const double numbers[] = {0,   1,    0.5,  0.01,  100,      -1,  1e12, 2e12,
+    static const double numbers[] = {0,   1,    0.5,  0.01,  100,      -1,  1e12,        2e12,
                                      0.1, 1e-9, 1e-3, -1e-9, HUGE_VAL, 250, (double)NAN, 0.99};
     return numbers[input_below(input, 16)];
 }
@@ -151,7 +153,8 @@ static bool is_in(double value, double low, double high)
 
 static bool weight_is_valid(const struct fo_weight_function *weight)
 {
-    if (weight->kind == FO_WEIGHT_CUSTOM && (weight->on_success == NULL || weight->on_failure == NULL))
+    if (weight->kind == FO_WEIGHT_CUSTOM &&
+        (weight->on_success == NULL || weight->on_failure == NULL))
         return false;
     return (unsigned)weight->kind <= FO_WEIGHT_CUSTOM && weight->recover_threshold >= 1 &&
            is_in(weight->failure_keep, 0, 1) && weight->failure_keep != 1 &&
@@ -162,7 +165,7 @@ static bool weight_is_valid(const struct fo_weight_function *weight)
            is_in(weight->mild_step, 0, 1);
 }
 
-/* ---- One subject -------------------------------------------------------------------------- */
+/* ---- One subject ----------------------------------------------------------------------- */
 
 static uint64_t read_clock(void *arg)
 {
@@ -188,7 +191,8 @@ static void fuzz_runtime(struct input *input, struct stage *stage)
     theirs.clock_arg = &stage->now_ns;
     claim = CLAIM(input, theirs, taken, ends);
     status = fo_runtime_create(claim.memory, &runtime);
-    MUST(status == (claim.size_is_sane ? FO_OK : FO_EINVAL) && (runtime != NULL) == (status == FO_OK));
+    MUST(status == (claim.size_is_sane ? FO_OK : FO_EINVAL) &&
+         (runtime != NULL) == (status == FO_OK));
     MUST(fo_runtime_create(claim.memory, NULL) == FO_EINVAL);
     MUST(fo_runtime_destroy(runtime) == FO_OK);
     free(claim.memory);
@@ -226,8 +230,8 @@ static bool config_is_valid(const struct fo_config *config, const struct stage *
 }
 
 static const size_t config_ends[] = {
-    END(fo_config, name),  END(fo_config, group), END(fo_config, runtime),
-    END(fo_config, trial), END(fo_config, weight), END(fo_config, seed),
+    END(fo_config, name),      END(fo_config, group),        END(fo_config, runtime),
+    END(fo_config, trial),     END(fo_config, weight),       END(fo_config, seed),
     END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
     END(fo_config, log_arg),
 };
@@ -242,8 +246,8 @@ static struct fo_config config_from(struct input *input, const struct stage *sta
     config.trial = trial_from(input);
     config.weight = weight_from(input);
     config.seed = input_byte(input);
-    config.row_limit = input_below(input, 8) == 0 ? 65535u + input_below(input, 2)
-                                                  : input_byte(input);
+    config.row_limit =
+        input_below(input, 8) == 0 ? 65535u + input_below(input, 2) : input_byte(input);
     config.check_leases = input_bit(input);
     return config;
 }
@@ -273,7 +277,7 @@ static void fuzz_configure(struct input *input, struct stage *stage)
     free(claim.memory);
 }
 
-/* ---- Endpoints and updates ---------------------------------------------------------------- */
+/* ---- Endpoints and updates ------------------------------------------------------------- */
 
 static bool endpoint_is_valid(const struct fo_endpoint_config *config)
 {
@@ -317,14 +321,14 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         claim = CLAIM(&again, theirs, endpoints.taken[i], ends);
         if (i == 0) {
             endpoints.stride = claim.size > sizeof(theirs) + LARGEST_TAIL ? sizeof(theirs)
-                               : claim.size < sizeof(size_t)             ? sizeof(size_t)
-                                                                         : claim.size;
+                               : claim.size < sizeof(size_t)              ? sizeof(size_t)
+                                                                          : claim.size;
             endpoints.memory = calloc(count, endpoints.stride);
             MUST(endpoints.memory != NULL);
         }
         memcpy(endpoints.memory + i * endpoints.stride, claim.memory, endpoints.stride);
-        endpoints.valid = endpoints.valid && claim.size_is_sane &&
-                          endpoint_is_valid(&endpoints.taken[i]);
+        endpoints.valid =
+            endpoints.valid && claim.size_is_sane && endpoint_is_valid(&endpoints.taken[i]);
         free(claim.memory);
     }
     return endpoints;
@@ -343,11 +347,11 @@ static void check_taken(struct stage *stage, const struct fo_endpoint_config *ta
 static struct claim result_from(struct input *input)
 {
     static const size_t ends[] = {
-        END(fo_update_result, added),          END(fo_update_result, added_count),
-        END(fo_update_result, updated),        END(fo_update_result, updated_count),
-        END(fo_update_result, removed),        END(fo_update_result, removed_count),
-        END(fo_update_result, offender),       END(fo_update_result, offender_removal),
-        END(fo_update_result, offence),        END(fo_update_result, memory),
+        END(fo_update_result, added),    END(fo_update_result, added_count),
+        END(fo_update_result, updated),  END(fo_update_result, updated_count),
+        END(fo_update_result, removed),  END(fo_update_result, removed_count),
+        END(fo_update_result, offender), END(fo_update_result, offender_removal),
+        END(fo_update_result, offence),  END(fo_update_result, memory),
     };
     struct fo_update_result theirs = fo_update_result_init();
     struct fo_update_result taken = fo_update_result_init();
@@ -387,13 +391,15 @@ static void fuzz_update(struct input *input, struct stage *stage)
     free(endpoints.memory);
 }
 
-/* ---- Picks and status --------------------------------------------------------------------- */
+/* ---- Picks and status ------------------------------------------------------------------ */
 
 static void fuzz_pick(struct input *input, struct stage *stage)
 {
     static const size_t ends[] = {
-        END(fo_pick_options, exclude), END(fo_pick_options, exclude_count),
-        END(fo_pick_options, require_tags), END(fo_pick_options, strict),
+        END(fo_pick_options, exclude),
+        END(fo_pick_options, exclude_count),
+        END(fo_pick_options, require_tags),
+        END(fo_pick_options, strict),
     };
     uint64_t ids[FO_EXCLUDE_MAX + 1];
     struct fo_pick_options theirs = fo_pick_options_init();
@@ -423,11 +429,11 @@ static void fuzz_pick(struct input *input, struct stage *stage)
 static void fuzz_status(struct input *input, struct stage *stage)
 {
     static const size_t ends[] = {
-        END(fo_endpoint_info, name),      END(fo_endpoint_info, id),
-        END(fo_endpoint_info, data),      END(fo_endpoint_info, max_weight),
-        END(fo_endpoint_info, health),    END(fo_endpoint_info, state),
-        END(fo_endpoint_info, drained),   END(fo_endpoint_info, epoch),
-        END(fo_endpoint_info, started),   END(fo_endpoint_info, in_flight),
+        END(fo_endpoint_info, name),    END(fo_endpoint_info, id),
+        END(fo_endpoint_info, data),    END(fo_endpoint_info, max_weight),
+        END(fo_endpoint_info, health),  END(fo_endpoint_info, state),
+        END(fo_endpoint_info, drained), END(fo_endpoint_info, epoch),
+        END(fo_endpoint_info, started), END(fo_endpoint_info, in_flight),
     };
     struct fo_endpoint_info full = fo_endpoint_info_init();
     size_t size = size_from(input, ends, sizeof(ends) / sizeof(ends[0]), sizeof(full));
@@ -447,18 +453,17 @@ static void fuzz_status(struct input *input, struct stage *stage)
     for (size_t i = sane && expected == FO_OK ? filled : sizeof(size); i < room; i++)
         MUST(memory[i] == 0x5a);
     if (sane && expected == FO_OK && filled >= END(fo_endpoint_info, id))
-        MUST(memcmp(memory + offsetof(struct fo_endpoint_info, id), &full.id, sizeof(full.id)) == 0);
+        MUST(memcmp(memory + offsetof(struct fo_endpoint_info, id), &full.id, sizeof(full.id)) ==
+             0);
     free(memory);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(struct input *input)
 {
     static void (*const subjects[])(struct input *, struct stage *) = {
-        fuzz_runtime, fuzz_group, fuzz_balancer, fuzz_configure, fuzz_update, fuzz_pick, fuzz_status,
+        fuzz_runtime, fuzz_group, fuzz_balancer, fuzz_configure,
+        fuzz_update,  fuzz_pick,  fuzz_status,
     };
-    struct input input = {data, size};
     struct stage stage = {.now_ns = 1000000000};
     struct fo_runtime_config runtime = fo_runtime_config_init();
     struct fo_group_config group = fo_group_config_init();
@@ -474,11 +479,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.seed = 1;
     MUST(fo_balancer_create(&config, &stage.balancer) == FO_OK);
     MUST(fo_balancer_update(stage.balancer, &endpoint, 1, NULL, 0, NULL) == FO_OK);
-    for (int steps = 0; input.left > 0 && steps < 16; steps++)
-        subjects[input_below(&input, 7)](&input, &stage);
+    for (int steps = 0; input->left > 0 && steps < 16; steps++)
+        subjects[input_below(input, 7)](input, &stage);
     fo_balancer_destroy(stage.balancer);
     fo_group_destroy(stage.group);
     while (fo_runtime_destroy(stage.runtime) == FO_BUSY)
         fo_runtime_dispatch(stage.runtime);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    input_run(data, size, run);
     return 0;
 }

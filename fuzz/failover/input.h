@@ -8,6 +8,7 @@
 #ifndef INPUT_H
 #define INPUT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,5 +57,31 @@ static inline void broken(const char *promise, const char *file, int line)
 
 /** Ends the program, which the fuzzer counts as a find, unless the promise holds. */
 #define MUST(holds) ((holds) ? (void)0 : broken(#holds, __FILE__, __LINE__))
+
+struct input_run {
+    struct input input;
+    void (*body)(struct input *input);
+};
+
+static inline void *input_run_body(void *arg)
+{
+    struct input_run *run = arg;
+
+    run->body(&run->input);
+    return NULL;
+}
+
+/**
+ * Runs a target's body on a thread of its own. What the library keeps for a thread is then freed
+ * with it, so an input that leaks shows at once, and none leaves anything behind for the next.
+ */
+static inline void input_run(const uint8_t *data, size_t size, void (*body)(struct input *input))
+{
+    struct input_run run = {{data, size}, body};
+    pthread_t thread;
+
+    MUST(pthread_create(&thread, NULL, input_run_body, &run) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+}
 
 #endif

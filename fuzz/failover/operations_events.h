@@ -20,7 +20,7 @@
 
 static void run_step(void);
 
-/* ---- Hearing ----------------------------------------------------------------------------- */
+/* ---- Hearing --------------------------------------------------------------------------- */
 
 static void check_state_event(const struct fo_event *event)
 {
@@ -48,8 +48,8 @@ static void hear_of_endpoint(struct subject *subject, const struct fo_event *eve
     MUST(event->data == incarnation->data);
     MUST(event->old_state == incarnation->told_state);
     incarnation->told_state = event->new_state;
-    MUST(incarnation->is_told == (event->kind != FO_EVENT_ADDED &&
-                                  event->kind != FO_EVENT_RELEASED));
+    MUST(incarnation->is_told ==
+         (event->kind != FO_EVENT_ADDED && event->kind != FO_EVENT_RELEASED));
     switch (event->kind) {
     case FO_EVENT_ADDED: incarnation->is_told = incarnation->was_told = true; break;
     case FO_EVENT_REMOVED: incarnation->is_told = false; break;
@@ -98,7 +98,7 @@ static void hear_extra(const struct fo_event *event, void *arg)
     ear->active = false;
 }
 
-/* ---- Dispatching ------------------------------------------------------------------------- */
+/* ---- Dispatching ----------------------------------------------------------------------- */
 
 static bool fd_is_readable(void)
 {
@@ -161,7 +161,7 @@ static void dispatch(void)
         check_delivered(subject);
 }
 
-/* ---- Subscribing ------------------------------------------------------------------------- */
+/* ---- Subscribing ----------------------------------------------------------------------- */
 
 static void subscribe(struct subject *subject)
 {

@@ -6,8 +6,8 @@
  *            │    └─ hosts  what was last seen of each name's host; shared by subjects of a group
  *            └─ leases      open ones, with the epoch that their host had
  *
- * Membership, configuration, order and counts are computed here and compared. A host's health is not
- * computed: it is looked at after each call that may have moved it, and the move is judged
+ * Membership, configuration, order and counts are computed here and compared. A host's health is
+ * not computed: it is looked at after each call that may have moved it, and the move is judged
  * (judge_outcome(), judge_time()); between those calls nothing may have moved.
  */
 #ifndef OPERATIONS_WORLD_H
@@ -111,7 +111,7 @@ struct world {
 
 static struct world w;
 
-/* ---- Names ------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------- */
 
 #define NAME_EMPTY NAMES
 #define NAME_TOO_LONG (NAMES + 1)
@@ -133,7 +133,14 @@ static const char *text_of(unsigned name)
     return name == NAME_NULL ? NULL : name_text[name];
 }
 
-/* ---- Finding ----------------------------------------------------------------------------- */
+/** Mostly a name that can be. */
+static unsigned name_from(struct input *input)
+{
+    unsigned byte = input_byte(input);
+    return byte < 250 ? byte % NAMES : NAMES + byte % 3;
+}
+
+/* ---- Finding --------------------------------------------------------------------------- */
 
 static struct member *find_member(struct subject *subject, unsigned name)
 {
@@ -167,7 +174,7 @@ static bool host_is_used(const struct host *host)
     return false;
 }
 
-/* ---- Comparing --------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------- */
 
 /** One endpoint's info against the model; `host`: what must be seen of its host. */
 static void check_info(const struct member *member, const struct fo_endpoint_info *info,
@@ -227,7 +234,7 @@ static void check_slots(void)
         check_subject(w.slot[i]);
 }
 
-/* ---- Looking at hosts -------------------------------------------------------------------- */
+/* ---- Looking at hosts ------------------------------------------------------------------ */
 
 /** Sees a host as it is now, through any member that is on it. False: there is none. */
 static bool look(const struct host *host, struct host *seen)
@@ -290,7 +297,7 @@ static void for_each_host(void (*visit)(struct host *host))
             visit(&w.slot[slot]->hosts[i]);
 }
 
-/* ---- Judging ----------------------------------------------------------------------------- */
+/* ---- Judging --------------------------------------------------------------------------- */
 
 static bool is_same(const struct host *a, const struct host *b)
 {
@@ -360,7 +367,7 @@ static void judge_outcome(struct host *host, fo_outcome outcome, uint32_t epoch,
     enter(host, &now);
 }
 
-/** What time did to a host: a trial is offered after the back-off, or given up after the timeout. */
+/** What time did to a host: a trial is offered after the back-off, given up after the timeout. */
 static void judge_time(struct host *host)
 {
     struct host now;

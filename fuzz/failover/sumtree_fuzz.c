@@ -33,7 +33,7 @@ static uint32_t slot_from(struct input *input, uint32_t end)
     return (high << 8 | input_byte(input)) % end;
 }
 
-/* ---- Sum tree ---------------------------------------------------------------------------- */
+/* ---- Sum tree -------------------------------------------------------------------------- */
 
 struct plain {
     uint32_t n;
@@ -157,14 +157,14 @@ static void fuzz_tree(struct input *input, uint32_t n)
     }
     fo__sumtree_sum_up(&tree);
     check_sums(&tree, &plain);
-    for (int steps = 0; input->left > 0 && steps < 200; steps++)
+    for (uint32_t steps = 0; input->left > 0 && steps * n < 20000; steps++)
         step_tree(input, &tree, &plain);
     check_sums(&tree, &plain);
     MUST(fo__sumtree_total(&tree) == plain_before(&plain, n, &(struct fo__without){.count = 0}));
     free((void *)memory);
 }
 
-/* ---- Alias table ------------------------------------------------------------------------- */
+/* ---- Alias table ----------------------------------------------------------------------- */
 
 /* In units of 2^-32 of a column. A column that is all its owner's shows the largest threshold. */
 static void add_up_shares(const struct fo__alias_column *columns, uint32_t n, double *share)

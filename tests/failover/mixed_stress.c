@@ -113,12 +113,11 @@ static void look(struct fo_balancer *balancer, const char *name)
     fo_status status = fo_endpoint_status(balancer, name, &info);
 
     stress_check(status == FO_OK || status == FO_NOTFOUND, "status: %s", fo_status_name(status));
-    stress_check(status != FO_OK || (info.started >= info.finished &&
-                                     info.finished >= info.failed && info.health <= 1 &&
-                                     strcmp(info.name, name) == 0),
-                 "%s: started %llu, finished %llu, failed %llu", name,
-                 (unsigned long long)info.started, (unsigned long long)info.finished,
-                 (unsigned long long)info.failed);
+    stress_check(
+        status != FO_OK || (info.started >= info.finished && info.finished >= info.failed &&
+                            info.health <= 1 && strcmp(info.name, name) == 0),
+        "%s: started %llu, finished %llu, failed %llu", name, (unsigned long long)info.started,
+        (unsigned long long)info.finished, (unsigned long long)info.failed);
 }
 
 static bool see(const struct fo_endpoint_info *info, void *arg)
@@ -235,8 +234,8 @@ static void update(struct set *set, uint64_t *random)
         struct member *member = &set->member[name];
 
         upserted[name] = stress_random(random, replace ? 2 : 6) == 0 || (replace && name == 0);
-        removed[name] = member->is_member && !upserted[name] &&
-                        (replace || stress_random(random, 8) == 0);
+        removed[name] =
+            member->is_member && !upserted[name] && (replace || stress_random(random, 8) == 0);
         if (upserted[name])
             upserts[n++] = config_of(set, name, random);
         else if (removed[name])
@@ -249,8 +248,8 @@ static void update(struct set *set, uint64_t *random)
     fo_update_result_fini(&result);
     for (unsigned name = 0; name < NAMES; name++) {
         set->member[name].before = set->member[name].after;
-        set->member[name].is_member = (set->member[name].is_member || upserted[name]) &&
-                                      !removed[name];
+        set->member[name].is_member =
+            (set->member[name].is_member || upserted[name]) && !removed[name];
     }
 }
 
@@ -384,8 +383,7 @@ static void begin(void)
     group.trial.timeout_ms = 3;
     stress_check(fo_group_create(&group, &test.group) == FO_OK, "group");
     for (unsigned i = 0; i < PERMANENT; i++)
-        test.set[i].balancer =
-            make_balancer(i < 2 ? test.group : NULL, &test.set[i].closed);
+        test.set[i].balancer = make_balancer(i < 2 ? test.group : NULL, &test.set[i].closed);
 }
 
 /** The default runtime has a thread of its own: what it owes comes soon. */

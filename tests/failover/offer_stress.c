@@ -94,8 +94,7 @@ static void act(uint64_t *random)
                                                 FO_OUTCOME_NEUTRAL, FO_OUTCOME_CANCELLED};
     struct stress_lease lease;
 
-    if (!pick(stress_random(random, BALANCERS), &lease) &&
-        !stress_pool_take(&test.pool, &lease))
+    if (!pick(stress_random(random, BALANCERS), &lease) && !stress_pool_take(&test.pool, &lease))
         return; /* everything is down, and nobody knows more */
     if (stress_random(random, 4) == 0 && !stress_pool_swap(&test.pool, random, &lease))
         return;

@@ -442,6 +442,26 @@ Test(trial, is_not_for_the_drained)
     fixture_destroy(&f);
 }
 
+Test(trial, offers_of_the_drained_leave_room_for_others)
+{
+    enum { ROOM = 16 };
+    struct fo_lease lease;
+    struct fixture f;
+
+    begin(&f, ROOM + 1);
+    for (size_t i = 0; i < ROOM; i++)
+        take_down(&f, i);
+    fixture_advance_ms(&f, 121);
+    for (size_t i = 0; i < ROOM; i++)
+        cr_assert_eq(fo_drain(f.balancer, fixture_name(i)), FO_OK);
+    take_down(&f, ROOM);
+    ms_until(&f, ROOM, FO_STATE_TRIAL);
+    cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
+    cr_assert_eq(fixture_index(lease.endpoint), ROOM);
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    fixture_destroy(&f);
+}
+
 Test(trial, is_not_for_weight_zero)
 {
     const double weights[] = {0, 100};
