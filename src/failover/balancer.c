@@ -111,8 +111,8 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
         free_parts(balancer);
         return status;
     }
-    if (balancer->group->shared)
-        balancer->core.group_changes = &balancer->group->changes;
+    balancer->core.group_changes = &balancer->group->changes;
+    balancer->core.group_is_shared = balancer->group->shared;
     fo__row_set_init(&balancer->core.rows, next_balancer_id(), row_limit, seed);
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);

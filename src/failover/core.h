@@ -31,10 +31,11 @@ struct fo__core {
     /* Otherwise by first calls of threads. */
     struct fo__row_set rows;
 
-    /* Word changes by all balancers of the group, and how far this one has followed; NULL when the
-     * group has this balancer only. */
+    /* Word changes that may have missed this balancer's sums, by any balancer of its group, and how far
+     * it has followed. In a group of its own: changes by leases that are leaving. */
     _Atomic uint64_t *group_changes;
     _Atomic uint64_t changes_seen;
+    bool group_is_shared;
 
     /* Endpoints whose host waits for a trial request; the bit of the same number in `attention`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];

@@ -108,8 +108,6 @@ static bool mend_all(struct fo__snapshot *snapshot)
 /** Whether somebody in the group changed a word since this balancer last mended everything. */
 static bool is_behind(struct fo__core *core, uint64_t *changes)
 {
-    if (core->group_changes == NULL)
-        return false;
     *changes =
         fo__load_acquire(core->group_changes); /* pairs with the changers' release (outcome.c) */
     return *changes != fo__load_acquire(&core->changes_seen);

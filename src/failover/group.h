@@ -21,7 +21,7 @@ struct fo_group {
     struct fo_trial_config trial; /* defaults filled in */
     bool shared;                  /* made by fo_group_create() */
 
-    _Atomic uint64_t changes; /* of host words, counted when shared */
+    _Atomic uint64_t changes; /* of host words that not every balancer's sums have seen */
     _Atomic uint64_t rng;     /* jitter; the dispatcher's */
 
     pthread_mutex_t lock;

@@ -198,12 +198,12 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
     slot = fo__snapshot_slot(snapshot, endpoint->id);
     if (slot != FO__NO_SLOT && fo__word_health(before) != fo__word_health(after))
         fo__snapshot_mend(snapshot, slot);
-    if (core->group_changes != NULL)
+    if (slot == FO__NO_SLOT || core->group_is_shared)
         fo__add_release(core->group_changes, 1);
     if (((before ^ after) & ~FO__HEALTH_MASK) != 0)
         fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
-    /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then the
-     * dispatcher mends that. */
+    /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
+     * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || ((before ^ after) & ~FO__HEALTH_MASK) != 0)
         fo__queue_push(host->queue, &host->node);
     fo__rcu_read_unlock();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decisions: a schedule is a list of them, each with the threads that could have run on. To go to the
- * next schedule, depth first, the last decision that has another answer within the bound is changed,
- * all behind it are forgotten, and everything runs again from the beginning.
+ * Decisions: a schedule is a list of them, each with the threads that could have run on. To go to
+ * the next schedule, depth first, the last decision that has another answer within the bound is
+ * changed, all behind it are forgotten, and everything runs again from the beginning.
  */
 #ifndef DECISIONS_H
 #define DECISIONS_H

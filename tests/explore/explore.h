@@ -3,8 +3,8 @@
  * The explorer: walks through the interleavings of the real library code, one after another.
  *
  * The library is compiled under FO_EXPLORE: before each access to a shared word it calls
- * fo__explore_step(), and its grace periods are the explorer's. Threads are coroutines on one thread
- * of the system, so a schedule is nothing but the answers to "who runs on?" at each step:
+ * fo__explore_step(), and its grace periods are the explorer's. Threads are coroutines on one
+ * thread of the system, so a schedule is nothing but the answers to "who runs on?" at each step:
  *
  *     setup() ─► threads, switched at steps ─► check() ─► the same again, with another answer
  *
@@ -13,15 +13,15 @@
  * Qadeer, "Iterative context bounding", PLDI 2007), so the first failure is the simplest, and the
  * number of schedules stays polynomial. A wait for a grace period or a mutex is no preemption.
  *
- * What it does not see: weaker memory than sequential consistency (ThreadSanitizer and the orders in
- * atomic.h are for that), and switches between accesses that are no steps: between the load and the
- * store of a counter that only one thread may write.
+ * What it does not see: weaker memory than sequential consistency (ThreadSanitizer and the orders
+ * in atomic.h are for that), and switches between accesses that are no steps: between the load and
+ * the store of a counter that only one thread may write.
  *
  *     program [--scenario NAME] [--bound N] [--seconds S]     walk
  *     program --scenario NAME --replay SCHEDULE               run one schedule that was printed
  *
- * A schedule is printed as "0*12 2*3 1*7": thread 0 for twelve steps at which there was a choice, and
- * so on; behind its end threads run on.
+ * A schedule is printed as "0*12 2*3 1*7": thread 0 for twelve steps at which there was a choice,
+ * and so on; behind its end threads run on.
  */
 #ifndef EXPLORE_H
 #define EXPLORE_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Picks against everything that replaces what they read, every interleaving: once a call that takes an
- * endpoint out of traffic has returned, no pick that begins later lands on it; a pick that begins when
- * something can be picked finds it; and nothing is freed under a reader (freed memory is looked at by
- * the checks of a build with AddressSanitizer).
+ * Picks against everything that replaces what they read, every interleaving: once a call that
+ * takes an endpoint out of traffic has returned, no pick that begins later lands on it; a pick
+ * that begins when something can be picked finds it; and nothing is freed under a reader (freed
+ * memory is looked at by the checks of a build with AddressSanitizer).
  */
 #include "world.h"
 
@@ -166,7 +166,8 @@ static const struct explore_scenario scenarios[] = {
     {"removed", 2, two_names, {pick_twice, pick, remove_a}, check},
     {"drained", 2, two_names, {pick_twice, pick, drain_a}, check},
     {"removed-freed", 2, two_names, {pick, remove_a, dispatch}, check},
-    {"looked-at", 2, two_names, {look, pick, remove_a, dispatch}, check},
+    {"looked-at", 2, two_names, {look, pick_twice, dispatch}, check},
+    {"looked-at-removed", 2, two_names, {look, pick, remove_a, dispatch}, check},
     {"configured", 3, with_lease, {fail_lease, configure}, check},
     {"destroyed", 2, with_lease, {pick_then_finish, destroy, dispatch}, check_destroyed},
     {"recovered-elsewhere",

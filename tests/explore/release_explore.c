@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Release, every interleaving: leases are finished while their endpoint is removed, taken back, given
- * other data. Whatever the order,
+ * Release, every interleaving: leases are finished while their endpoint is removed, taken back,
+ * given other data. Whatever the order,
  *
  *     it is released once if it is no member and nothing is open, and otherwise not;
  *     `owed` then rests at exactly 0 (a lease that was not waited for would take it below);
  *     the counts are exact.
  *
- * In scenarios without a dispatcher nothing is freed before check(), which looks inside. With one, what
- * was released is freed under the finishers.
+ * In scenarios without a dispatcher nothing is freed before check(), which looks inside. With one,
+ * what was released is freed under the finishers.
  */
 #include "world.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Repair, every interleaving: threads move the health of one host at the same moment, on one snapshot
- * or while it is replaced. When all is quiet, every contribution is what its host is worth, every sum
- * is right, and no outcome is lost: a failure takes 1 of the live weight, a success adds 1. And none
- * counts that belongs to the time before the host's last change to or from down.
+ * Repair, every interleaving: threads move the health of one host at the same moment, on one
+ * snapshot or while it is replaced. When all is quiet, every contribution is what its host is
+ * worth, every sum is right, and no outcome is lost: a failure takes 1 of the live weight, a
+ * success adds 1. And none counts that belongs to the time before the host's last change to or
+ * from down.
  */
 #include "world.h"
 
@@ -166,7 +167,7 @@ static void check(void)
     world_end();
 }
 
-/** The dispatcher has a part in it: a lease of an incarnation that has left, or another balancer. */
+/** The dispatcher has a part in it: an incarnation that has left, or another balancer. */
 static void check_later(void)
 {
     world_dispatch();

@@ -3,8 +3,8 @@
  * Threads: coroutines on one thread of the system, and what makes them wait.
  *
  * Each has its own rows: fo__thread_rows is exchanged when another one runs on. Grace periods and
- * mutexes know the coroutines: a wait is a state, and a thread that waits is not asked whether it runs
- * on. The mutexes take the place of the system's in the whole program.
+ * mutexes know the coroutines: a wait is a state, and a thread that waits is not asked whether it
+ * runs on. The mutexes take the place of the system's in the whole program.
  */
 #ifndef THREADS_H
 #define THREADS_H
@@ -19,7 +19,7 @@ void threads_set(void (*const *bodies)(void));
 /** Runs them all to their end, as decided (decisions.h). */
 void threads_run(void);
 
-/** What the exit of the threads would do, and of this one, for their rows: all balancers are gone. */
+/** Does for all rows what the exit of their threads would do: all balancers are gone. */
 void threads_forget_rows(void);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Trials, every interleaving: offers are put up, taken by picks on one or two balancers, given back,
- * given up and withdrawn.
+ * Trials, every interleaving: offers are put up, taken by picks on one or two balancers, given
+ * back, given up and withdrawn.
  *
  *     meanwhile    a trial is taken only when no other trial of the host is out
- *     in the end   nothing is lost: no trial is out; a host whose word says that a trial is due is on offer wherever
- *                  it takes traffic; any other that is down has its timer armed
+ *     in the end   nothing is lost: no trial is out; a host whose word says that a trial is due
+ *                  is on offer wherever it takes traffic; any other that is down has its
+ *                  timer armed
  */
 #include "world.h"
 

@@ -77,7 +77,7 @@ struct fo__host *world_host(unsigned name);
 /** Checks that every sum and contribution of every balancer is what it must be. */
 void world_check_sums(void);
 
-/** Dispatches, and checks that what is no member and has no lease was released, and nothing else. */
+/** Dispatches, and checks that what is no member and has no lease was released, and no other. */
 void world_check_released(void);
 
 /** Finishes the leases that are left, takes everything down, and checks that each incarnation was

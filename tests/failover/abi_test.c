@@ -2,9 +2,9 @@
  *
  * Sized structs: what a caller built against older or newer headers passes.
  *
- * An older caller's struct ends earlier: here, the same bytes with a smaller size, behind which the
- * memory is filled with nonsense that must not be looked at. A newer caller's struct has a tail that
- * this version does not know: accepted while it is zero.
+ * An older caller's struct ends earlier: here, the same bytes with a smaller size, behind which
+ * memory must not be looked at. A newer caller's struct has a tail that this version does not know:
+ * accepted while it is zero.
  */
 #include "fixture.h"
 

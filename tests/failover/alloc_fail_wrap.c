@@ -10,8 +10,8 @@
  *         tear the world down; nothing that was allocated since the beginning is left
  *         until nothing was refused any more
  *
- * The linker sends every allocation of the library through the __wrap_ functions below (-Wl,--wrap).
- * A thread of its own, because a thread keeps its rows until it exits.
+ * The linker sends every allocation of the library through the __wrap_ functions below. A thread of
+ * its own, because a thread keeps its rows until it exits.
  */
 #include "dump.h"
 #include "fixture.h"
@@ -24,9 +24,9 @@
 
 /* ---- Refusing and counting ---------------------------------------------------------------- */
 
-static __thread bool armed;   /* only what the act itself allocates may be refused */
-static uint64_t countdown;    /* 1: the next allocation is refused */
-static bool refuse_for_good;  /* and all behind it */
+static __thread bool armed;  /* only what the act itself allocates may be refused */
+static uint64_t countdown;   /* 1: the next allocation is refused */
+static bool refuse_for_good; /* and all behind it */
 static uint64_t refused;
 
 static bool must_refuse(void)
@@ -361,8 +361,7 @@ static fo_status replace(struct world *world)
 {
     struct fo_update_result result = fo_update_result_init();
     struct fo_endpoint_config all[] = {upsert("x", 1, NULL), upsert("e0", 2, fixture_data(0)),
-                                       upsert("l0", 1, &world->leaving[0]),
-                                       upsert("e1", 2, NULL)};
+                                       upsert("l0", 1, &world->leaving[0]), upsert("e1", 2, NULL)};
 
     return with_result(fo_balancer_replace(world->f.balancer, all, 4, 0, &result), &result);
 }
@@ -449,7 +448,7 @@ struct trial {
     uint64_t n;
     bool for_good;
     bool was_refused;
-    uint64_t survived;  /* refusals that were none of its business */
+    uint64_t survived;   /* refusals that were none of its business */
     char expected[4096]; /* the names behind the act */
 };
 
@@ -542,9 +541,8 @@ static void *pick_first(void *arg)
     refused = 0;
     armed = true;
     for (int i = 0; i < 50; i++) {
-        fo_status status = first->reports
-                               ? fo_report(first->balancer, "e0", FO_OUTCOME_NEUTRAL)
-                               : fo_pick(first->balancer, &leases[i]);
+        fo_status status = first->reports ? fo_report(first->balancer, "e0", FO_OUTCOME_NEUTRAL)
+                                          : fo_pick(first->balancer, &leases[i]);
         must(status == FO_OK, "a pick without memory fails");
     }
     for (int i = 0; i < 50 && !first->reports; i++)

@@ -2,8 +2,8 @@
  *
  * Bad input: each has its own status, which names the entry, and nothing at all was changed.
  *
- * "Nothing" is a full dump of a balancer with a past: endpoints that are healthy, hurt, down, drained,
- * held, and one that is leaving. And no event is told.
+ * "Nothing" is a full dump of a balancer with a past: endpoints that are healthy, hurt, down,
+ * drained, held, and one that is leaving. And no event is told.
  */
 #include "dump.h"
 #include "fixture.h"
@@ -70,8 +70,8 @@ static void check_offender(const struct past *past, size_t offender, bool is_rem
 
     cr_assert_eq(result->offender, offender, "%zu: %s", result->offender, result->offence);
     cr_assert_eq(result->offender_removal, is_removal, "%s", result->offence);
-    cr_assert_not_null(strstr(result->offence, about), "\"%s\" says nothing of %s",
-                       result->offence, about);
+    cr_assert_not_null(strstr(result->offence, about), "\"%s\" says nothing of %s", result->offence,
+                       about);
     cr_assert_eq(result->added_count + result->updated_count + result->removed_count, 0);
 }
 
@@ -180,8 +180,8 @@ Test(bad_input, a_size_that_ends_inside_a_field_is_refused)
         if (size % sizeof(size_t) == 0)
             continue;
         bad.size = size;
-        cr_assert_eq(fo_balancer_update(past.f.balancer, &bad, 1, NULL, 0, &past.result),
-                     FO_EINVAL, "%zu", size);
+        cr_assert_eq(fo_balancer_update(past.f.balancer, &bad, 1, NULL, 0, &past.result), FO_EINVAL,
+                     "%zu", size);
         check_offender(&past, 0, false, "size");
     }
     end(&past);
@@ -212,7 +212,8 @@ Test(bad_input, names_that_stand_twice_are_refused_at_the_second)
     cr_assert_eq(fo_balancer_update(past.f.balancer, upserts, 3, removals, 2, &past.result),
                  FO_DUPLICATE);
     check_offender(&past, 0, true, "twice");
-    removals[0] = "y"; /* unknown and twice: twice comes first, as it needs no look at the members */
+    removals[0] =
+        "y"; /* unknown and twice: twice comes first, as it needs no look at the members */
     cr_assert_eq(fo_balancer_update(past.f.balancer, upserts, 3, removals, 2, &past.result),
                  FO_DUPLICATE);
     check_offender(&past, 0, true, "twice");
@@ -247,10 +248,8 @@ Test(bad_input, bad_removals_are_refused)
         fo_status status;
         const char *about;
     } bad[] = {
-        {NULL, FO_EINVAL, "NULL"},
-        {"", FO_EINVAL, "empty"},
-        {longer, FO_EINVAL, "longer"},
-        {"nobody", FO_NOTFOUND, "no such"},
+        {NULL, FO_EINVAL, "NULL"},      {"", FO_EINVAL, "empty"},
+        {longer, FO_EINVAL, "longer"},  {"nobody", FO_NOTFOUND, "no such"},
         {"e4", FO_NOTFOUND, "no such"}, /* it is leaving: no member any more */
         {"E0", FO_NOTFOUND, "no such"},
     };
@@ -280,16 +279,16 @@ Test(bad_input, missing_lists_are_refused)
     cr_assert_eq(fo_balancer_update(past.f.balancer, NULL, 1, removals, 1, &past.result),
                  FO_EINVAL);
     check_offender(&past, SIZE_MAX, false, "NULL");
-    cr_assert_eq(fo_balancer_update(past.f.balancer, &upsert, 1, NULL, 1, &past.result),
-                 FO_EINVAL);
+    cr_assert_eq(fo_balancer_update(past.f.balancer, &upsert, 1, NULL, 1, &past.result), FO_EINVAL);
     check_offender(&past, SIZE_MAX, false, "NULL");
     cr_assert_eq(fo_balancer_replace(past.f.balancer, NULL, 3, 0, &past.result), FO_EINVAL);
     check_offender(&past, SIZE_MAX, false, "NULL");
     cr_assert_eq(fo_balancer_update(past.f.balancer, &upsert, SIZE_MAX, NULL, 0, &past.result),
                  FO_EINVAL, "more than there can be");
     check_offender(&past, SIZE_MAX, false, "longer");
-    cr_assert_eq(fo_balancer_update(past.f.balancer, NULL, 0, removals, FO_ENDPOINTS_MAX + 1,
-                                    &past.result), FO_EINVAL);
+    cr_assert_eq(
+        fo_balancer_update(past.f.balancer, NULL, 0, removals, FO_ENDPOINTS_MAX + 1, &past.result),
+        FO_EINVAL);
     check_offender(&past, SIZE_MAX, false, "longer");
     cr_assert_eq(fo_balancer_update(NULL, &upsert, 1, NULL, 0, &past.result), FO_EINVAL);
     cr_assert_eq(fo_balancer_replace(NULL, &upsert, 1, 0, &past.result), FO_EINVAL);
@@ -346,8 +345,8 @@ Test(bad_input, bad_weight_functions_are_refused)
     begin(&past);
     for (int member = 0; member < 6; member++) {
         for (int i = 0; i < 6; i++) {
-            double *const members[] = {&weight.failure_keep, &weight.failure_step,
-                                       &weight.success_step, &weight.recover_step,
+            double *const members[] = {&weight.failure_keep,   &weight.failure_step,
+                                       &weight.success_step,   &weight.recover_step,
                                        &weight.down_threshold, &weight.mild_step};
             weight = i % 2 == 0 ? fo_weight_ratio() : fo_weight_linear();
             *members[member] = not_for[member][i];

@@ -215,7 +215,8 @@ Test(events, come_only_in_the_kinds_asked_for)
     begin(&f, 0);
     fixture_init(&other);
     cr_assert_eq(fo_subscribe(f.balancer, FO_EVENT_DOWN | FO_EVENT_RELEASED, fixture_record, &other,
-                              &subscription), FO_OK);
+                              &subscription),
+                 FO_OK);
     fixture_add(&f, 2, NULL);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
     fixture_dispatch(&f);
@@ -385,8 +386,8 @@ static void subscribe_inside(const struct fo_event *event, void *arg)
     (void)event;
     if (caller->calls++ > 0)
         return;
-    status = fo_subscribe(caller->balancer, FO_EVENT_DOWN, fixture_record, caller->f,
-                          &caller->other);
+    status =
+        fo_subscribe(caller->balancer, FO_EVENT_DOWN, fixture_record, caller->f, &caller->other);
     assert(status == FO_OK);
 }
 
@@ -475,8 +476,9 @@ static void begin_slow(struct slow *slow)
     memset(slow, 0, sizeof(*slow));
     begin(&slow->f, 2);
     fixture_dispatch(&slow->f);
-    cr_assert_eq(fo_subscribe(slow->f.balancer, FO_EVENT_DOWN, wait_inside, slow,
-                              &slow->subscription), FO_OK);
+    cr_assert_eq(
+        fo_subscribe(slow->f.balancer, FO_EVENT_DOWN, wait_inside, slow, &slow->subscription),
+        FO_OK);
     cr_assert_eq(fo_report(slow->f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
 }
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The proven faults of simple-failover-java, by their numbers. Each test replays the experiment that
- * showed the fault in the original and asks for the right answer here.
+ * The proven faults of simple-failover-java, by their numbers. Each test replays the experiment
+ * that showed the fault in the original and asks for the right answer here.
  *
- *     E1   an update puts a dead server back to full weight       E4   counters and reports are lost
- *     E1b  an update takes a healthy server out again                  over an update
- *     E2   after an update nobody tries the dead server           E5   a late failure leaks a timer
- *     E3   concurrent failures are lost                           E7   removing the unknown crashes
- *     E3b  a success that races with "down" revives               E8   nonsense weights are accepted
- *                                                                 E15  a late success revives
+ *     E1   an update puts a dead server back to full weight     E4   reports are lost over an update
+ *     E1b  an update takes a healthy server out again           E5   a late failure leaks a timer
+ *     E2   after an update nobody tries the dead server         E7   removing the unknown crashes
+ *     E3   concurrent failures are lost                         E8   nonsense weights are accepted
+ *     E3b  a success that races with "down" revives             E15  a late success revives
  */
 #include "crew.h"
 #include "dump.h"
@@ -168,7 +167,7 @@ Test(e3, four_threads_of_100000_leases_are_all_counted)
     count_failures(fail_by_lease);
 }
 
-/* ---- E3b: what was picked before "down" cannot lift it, whoever comes first ------------------- */
+/* ---- E3b: what was picked before "down" cannot lift it, whoever comes first --------------- */
 
 #define E3B_ROUNDS 4000
 

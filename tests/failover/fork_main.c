@@ -2,9 +2,9 @@
  *
  * fork(): the child is usable after fo_after_fork(), the parent does not notice.
  *
- * Each story forks in the middle of something. The child works with the library, checks what it finds
- * and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A child that
- * hangs is ended by an alarm and counts as failed.
+ * Each story forks in the middle of something. The child works with the library, checks what it
+ * finds and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A
+ * child that hangs is ended by an alarm and counts as failed.
  */
 #include "crew.h"
 #include "fixture.h"
@@ -114,7 +114,8 @@ static void live_as_a_child(struct fixture *f)
     must(fixture_heard(f, FO_EVENT_DOWN, "child") == 1, "no event of the child's own");
     n = fixture_heard(f, FO_EVENT_CLOSED, NULL);
     must(n == 0, "closed comes too early");
-    fixture_destroy(f); /* every incarnation is released once, closed is heard, the runtime is free */
+    fixture_destroy(
+        f); /* every incarnation is released once, closed is heard, the runtime is free */
 }
 
 /* ---- Open leases in several threads -------------------------------------------------------- */
@@ -239,7 +240,8 @@ static void come_and_go(size_t member, void *arg)
         if (fo_pick(storm->balancer, &lease) == FO_OK)
             fo_finish(&lease, FO_OUTCOME_FAILURE);
         must(fo_subscribe(storm->balancer, FO_EVENT_DOWN, count_released, storm, &subscription) ==
-                 FO_OK, "no subscription");
+                 FO_OK,
+             "no subscription");
         fo_unsubscribe(storm->balancer, subscription);
         take_out(storm->balancer, name);
         atomic_fetch_add(&storm->removed, 1);
@@ -301,7 +303,8 @@ static void forks_in_a_storm(bool default_runtime)
     config.runtime = storm.runtime;
     must(fo_balancer_create(&config, &storm.balancer) == FO_OK, "no balancer");
     must(fo_subscribe(storm.balancer, FO_EVENT_RELEASED | FO_EVENT_CLOSED, count_released, &storm,
-                      NULL) == FO_OK, "no subscription");
+                      NULL) == FO_OK,
+         "no subscription");
     crew = crew_start(2, come_and_go, &storm);
     for (int round = 0; round < ROUNDS; round++) {
         pid_t pid = fork_prepared();
@@ -406,7 +409,8 @@ static void from_a_listener_of_the_default_thread(void)
 
         must(fo_balancer_create(NULL, &forking.balancer) == FO_OK, "no balancer");
         must(fo_subscribe(forking.balancer, FO_EVENT_ALL, fork_inside_default, &forking, NULL) ==
-                 FO_OK, "no subscription");
+                 FO_OK,
+             "no subscription");
         put(forking.balancer, "a", NULL);
         must(fo_report(forking.balancer, "a", FO_OUTCOME_DOWN) == FO_OK, "no report");
         while (!atomic_load(&forking.forked))

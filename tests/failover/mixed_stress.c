@@ -2,13 +2,13 @@
  *
  * Everything at once, as a busy process would do it.
  *
- *     permanent   two balancers in one health group on a runtime that two threads dispatch, the second
- *                 with a weight function of its own; one balancer on the process's default runtime
+ *     permanent   two balancers in one health group on a runtime that two threads dispatch, one of
+ *                 them with a weight function of its own; one balancer on the default runtime
  *     guests      balancers of the group that are created, used and destroyed with leases open
- *     workers     pick, pick within limits, finish here or elsewhere, report, look, subscribe; a worker
- *                 lives a while and leaves its leases to the others
- *     updaters    one per permanent balancer: update, replace, remove, add again, other data, weights,
- *                 drain, configure
+ *     workers     pick, pick within limits, finish here or elsewhere, report, look, subscribe; a
+ *                 worker lives a while and leaves its leases to the others
+ *     updaters    one per permanent balancer: update, replace, remove, add again, other data,
+ *                 weights, drain, configure
  *
  * The ledger (stress.h) is told of everything and must agree at the end. ThreadSanitizer and
  * AddressSanitizer see the rest.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Trials under fire: hosts that two balancers share go down all the time, many threads pick, and the
- * dispatcher offers trials on a clock of ours. In rounds.
+ * Trials under fire: hosts that two balancers share go down all the time, many threads pick, and
+ * the dispatcher offers trials on a clock of ours. In rounds.
  *
  *     meanwhile        a trial is taken only when no trial of the same host is out
- *     between rounds   nothing is lost: a host whose word says that a trial is due is on offer in both
- *                      balancers, with its bit; one whose trial is out has its lease open; any other
- *                      that is down has its timer armed
+ *     between rounds   nothing is lost: a host whose word says that a trial is due is on offer in
+ *                      both balancers, with its bit; one whose trial is out has its lease open;
+ *                      any other that is down has its timer armed
  *     at the end       every host comes back, also with more of them down than can be on offer
  */
 #include "stress.h"

@@ -7,8 +7,8 @@
 #include <criterion/criterion.h>
 
 static const fo_outcome every_outcome[] = {
-    FO_OUTCOME_SUCCESS,    FO_OUTCOME_DEGRADED, FO_OUTCOME_FAILURE,   FO_OUTCOME_OVERLOADED,
-    FO_OUTCOME_DOWN,       FO_OUTCOME_NEUTRAL,  FO_OUTCOME_CANCELLED,
+    FO_OUTCOME_SUCCESS, FO_OUTCOME_DEGRADED, FO_OUTCOME_FAILURE,   FO_OUTCOME_OVERLOADED,
+    FO_OUTCOME_DOWN,    FO_OUTCOME_NEUTRAL,  FO_OUTCOME_CANCELLED,
 };
 #define OUTCOMES (sizeof(every_outcome) / sizeof(every_outcome[0]))
 
@@ -68,8 +68,7 @@ Test(outcome, on_full_health_success_and_neutral_change_nothing)
 Test(outcome, counts_failures_and_downs_as_failed_and_nothing_else)
 {
     for (size_t i = 0; i < OUTCOMES; i++) {
-        bool failed =
-            every_outcome[i] == FO_OUTCOME_FAILURE || every_outcome[i] == FO_OUTCOME_DOWN;
+        bool failed = every_outcome[i] == FO_OUTCOME_FAILURE || every_outcome[i] == FO_OUTCOME_DOWN;
         struct fo_endpoint_info info;
         struct fixture f;
 
@@ -86,7 +85,7 @@ Test(outcome, counts_failures_and_downs_as_failed_and_nothing_else)
 
 Test(outcome, decides_a_trial)
 {
-    const fo_state expected[OUTCOMES] = {FO_STATE_UP,   FO_STATE_UP,    FO_STATE_DOWN,
+    const fo_state expected[OUTCOMES] = {FO_STATE_UP,   FO_STATE_UP,   FO_STATE_DOWN,
                                          FO_STATE_DOWN, FO_STATE_DOWN, FO_STATE_TRIAL,
                                          FO_STATE_TRIAL};
 
@@ -148,7 +147,8 @@ Test(outcome, a_minimum_keeps_a_trickle_when_down_and_a_success_of_it_recovers)
     cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_DOWN);
     cr_assert_eq(live(&f), 5);
     cr_assert_eq(fixture_info(&f, "e0").health, 0);
-    cr_assert_eq(fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE), 0, "the only one is still picked");
+    cr_assert_eq(fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE), 0,
+                 "the only one is still picked");
     cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_DOWN);
     fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS);
     cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_UP);

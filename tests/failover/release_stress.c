@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Release under fire: few names are removed, taken back, given other data and removed again as fast as
- * it goes, while threads pick, hand leases to each other and finish them. The ledger (stress.h) sees
- * a `released` that comes twice, too early, too late or with another's data, and counts that do not
- * add up.
+ * Release under fire: few names are removed, taken back, given other data and removed again as
+ * fast as it goes, while threads pick, hand leases to each other and finish them. The ledger
+ * (stress.h) sees a `released` that comes twice, too early, too late or with another's data, and
+ * counts that do not add up.
  */
 #include "stress.h"
 

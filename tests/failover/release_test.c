@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Release: each removed incarnation comes back exactly once, after its last lease and not before,
- * whoever finishes it, wherever its leases were counted. (The fixture checks "exactly once, with its
- * own data" for everything it ever heard of.)
+ * whoever finishes it, wherever its leases were counted. (The fixture checks "exactly once, with
+ * its own data" for everything it ever heard of.)
  */
 #include "crew.h"
 #include "fixture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Contribution repair under fire: many threads move the health of few hosts, a further thread replaces
- * the snapshot all the time. In rounds; between two rounds nothing moves, and then
+ * Contribution repair under fire: many threads move the health of few hosts, a further thread
+ * replaces the snapshot all the time. In rounds; between two rounds nothing moves, and then
  *
  *     every contribution is what its host is worth, every sum is the sum of its parts,
  *     every health is what the outcomes make of it: begin + successes - failures, none lost.

@@ -4,7 +4,7 @@
  * finish a lease so late in their exit that their row is given back already, and balancers come and
  * go under them. At the end every lease is counted once, whosever row it is in.
  *
- *     wave of threads ──► pick, finish, leave leases to others ──► exit ──► a key's destructor finishes
+ *     wave of threads ─► pick, finish, leave leases to others ─► exit ─► a destructor finishes
  *     every thread also picks on a guest balancer, which is destroyed with leases open
  */
 #include "stress.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define ROW_LIMIT 2
-#define NAMES 24  /* more than the first segment holds is reached by the guests' ids */
+#define NAMES 40  /* two segments */
 #define PICKS 200 /* of one thread */
 #define WAVES_MAX 20000
 #define GUESTS_OF_LIFE 2000 /* balancers that one thread meets one after the other */

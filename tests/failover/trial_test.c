@@ -122,8 +122,9 @@ Test(trial, back_off_doubles_up_to_its_maximum_and_begins_again_after_a_recovery
 
                 cr_assert(ms >= wait_ms[i] * 4 / 5 && ms <= wait_ms[i] * 6 / 5 + 1, "%d: %d ms", i,
                           (int)ms);
-                cr_assert_eq(fixture_pick_and_finish(&f, i < 5 ? FO_OUTCOME_FAILURE
-                                                               : FO_OUTCOME_SUCCESS), 0);
+                cr_assert_eq(
+                    fixture_pick_and_finish(&f, i < 5 ? FO_OUTCOME_FAILURE : FO_OUTCOME_SUCCESS),
+                    0);
                 fixture_dispatch(&f);
             }
             cr_assert_eq(state(&f, 0), FO_STATE_UP);
@@ -345,9 +346,10 @@ Test(trial, story_of_a_crash_and_a_return)
     ms_until(&f, 0, FO_STATE_TRIAL);
     fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS);
     fixture_dispatch(&f);
-    cr_assert_str_eq(fixture_story(&f), "added e0, down e0 (outcome down), trial e0 (back-off over), "
-                                        "down e0 (trial failed), trial e0 (back-off over), "
-                                        "recovered e0 (trial success)");
+    cr_assert_str_eq(fixture_story(&f),
+                     "added e0, down e0 (outcome down), trial e0 (back-off over), "
+                     "down e0 (trial failed), trial e0 (back-off over), "
+                     "recovered e0 (trial success)");
     fixture_destroy(&f);
 }
 

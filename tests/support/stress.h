@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the stress programs share: options, a ledger of leases and incarnations, a place where threads
- * hand leases over, and a look at a balancer's sums.
+ * What the stress programs share: options, a ledger of leases and incarnations, a place where
+ * threads hand leases over, and a look at a balancer's sums.
  *
  *     program --threads T --seconds S --seed X
  *
- * The ledger is the oracle. An endpoint's `data` is a stress_data, and everything that happens to one
- * incarnation of it (a *tenure*: one id) is counted there by the threads themselves, with relaxed
- * atomics only: the ledger must not order what the library has to order, or ThreadSanitizer would
- * see nothing.
+ * The ledger is the oracle. An endpoint's `data` is a stress_data, and everything that happens to
+ * one incarnation of it (a *tenure*: one id) is counted there by the threads themselves, with
+ * relaxed atomics only: the ledger must not order what the library has to order, or
+ * ThreadSanitizer would see nothing.
  *
  *     born by an update ─► picked, finished ─► removed ─► released, once, with no lease open
  *                              (taken back ◄─────┘)
