@@ -39,6 +39,7 @@ struct fo_weight_input {
  * @return the live weight after the outcome. Clamped to [min_weight, max_weight]; NaN leaves the
  *         weight as it is.
  *
+ * on_success is not asked while the health is 1: there is nothing to add.
  * Must be pure: it runs on the thread that finishes a lease, is called again when another thread
  * changed the weight meanwhile, and so may run more often than outcomes are reported. Never called
  * under a lock nor inside an RCU read section.

@@ -153,6 +153,7 @@ static void drain_again(struct fo_endpoint *endpoint)
 static void undo_change(struct fo__update *update, struct fo__change *change)
 {
     if (change->kind == FO__CHANGE_REVIVE) {
+        fo__store_relaxed(&change->next->drained, false);
         drain_again(change->next);
     } else if (change->next != NULL && change->next != change->current) {
         fo__group_release_host(change->next->host);

@@ -66,7 +66,7 @@ static void race_to_the_last_lease(uint32_t row_limit)
     struct bundle bundle;
 
     begin(&bundle.f, row_limit);
-    for (size_t round = 0; round < 120; round++) {
+    for (size_t round = 0; round < 60; round++) {
         struct crew *finishers;
 
         put_back(&bundle.f, "e0", &bundle.leases[round % FINISHERS]);
@@ -95,7 +95,7 @@ Test(release, comes_once_when_the_name_is_taken_back_again_and_again)
     struct bundle bundle;
 
     begin(&bundle.f, 0);
-    for (size_t round = 0; round < 120; round++) {
+    for (size_t round = 0; round < 60; round++) {
         struct fo_endpoint_info info;
         struct crew *finishers;
 
