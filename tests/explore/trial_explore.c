@@ -24,9 +24,9 @@ static bool is_trial(const struct fo_lease *lease)
 /* ---- Beginning --------------------------------------------------------------------------- */
 
 /** "a" is down, and its trial is on offer. */
-static void begin(unsigned balancers)
+static void begin(unsigned balancers, unsigned names)
 {
-    const struct world_plan plan = {.balancers = balancers, .names = 1};
+    const struct world_plan plan = {.balancers = balancers, .names = names};
 
     world_begin(&plan);
     out = 0;
@@ -39,12 +39,17 @@ static void begin(unsigned balancers)
 
 static void one_balancer(void)
 {
-    begin(1);
+    begin(1, 1);
+}
+
+static void two_names(void)
+{
+    begin(1, 2);
 }
 
 static void two_balancers(void)
 {
-    begin(2);
+    begin(2, 1);
 }
 
 /** "a" is up, and not so well that a pick takes it without a second look. */
@@ -60,7 +65,7 @@ static void half_well(void)
 /** The second balancer's offer is left from the last round; the next one is due. */
 static void old_offer(void)
 {
-    begin(2);
+    begin(2, 1);
     explore_check(world_pick_and_finish(0, FO_OUTCOME_FAILURE), "no trial to take");
     world_dispatch();
     world_advance_ms(4000);
@@ -68,7 +73,7 @@ static void old_offer(void)
 
 static void trial_is_out(void)
 {
-    begin(1);
+    begin(1, 1);
     world_pick(0, 0);
 }
 
@@ -121,6 +126,12 @@ static void fail_late(void)
 static void succeed_late(void)
 {
     world_finish(0, FO_OUTCOME_SUCCESS);
+}
+
+static void report_failure(void)
+{
+    fo_status status = fo_report(world.balancer[0], "a", FO_OUTCOME_FAILURE);
+    explore_check(status == FO_OK, "report: %s", fo_status_name(status));
 }
 
 static void dispatch(void)
@@ -214,8 +225,10 @@ static const struct explore_scenario scenarios[] = {
     {"given-up", 2, trial_is_out, {fail_late, dispatch_later}, check_later},
     {"given-up-success", 2, trial_is_out, {succeed_late, dispatch_later, fail}, check_later},
     {"late-pick", 2, half_well, {fail, go_down_and_try, dispatch_and_try}, check_later},
+    {"reported", 2, one_balancer, {fail, report_failure, dispatch_and_try}, check_later},
     {"drained", 2, one_balancer, {fail, drain_and_undrain, dispatch}, check_later},
     {"removed", 2, two_balancers, {fail, remove_it, dispatch}, check_later},
+    {"removed-freed", 2, two_names, {fail, remove_it, dispatch}, check_later},
 };
 
 int main(int argc, char **argv)
