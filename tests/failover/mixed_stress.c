@@ -389,7 +389,7 @@ static void begin(void)
 /** The default runtime has a thread of its own: what it owes comes soon. */
 static void wait_for_default_runtime(struct set *set)
 {
-    while (atomic_load(&set->closed) == 0)
+    for (int ms = 0; ms < 20000 && atomic_load(&set->closed) == 0; ms++)
         (void)poll(NULL, 0, 1);
 }
 
