@@ -199,24 +199,6 @@ void fo_balancer_destroy(struct fo_balancer *balancer)
 
 /* ---- Draining ---------------------------------------------------------------------------- */
 
-/** The snapshot of the members as they are. NULL: no memory. */
-static struct fo__snapshot *snapshot_of_members(const struct fo_balancer *balancer)
-{
-    struct fo__entry *entries = calloc(balancer->count + 1, sizeof(*entries));
-    struct fo__snapshot *snapshot;
-
-    if (entries == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < balancer->count; i++) {
-        entries[i].endpoint = balancer->members[i];
-        entries[i].settings = fo__load_relaxed(&balancer->members[i]->settings);
-        entries[i].drained = fo__load_relaxed(&balancer->members[i]->drained);
-    }
-    snapshot = fo__snapshot_create(entries, balancer->count, balancer->index_end);
-    free(entries);
-    return snapshot;
-}
-
 /** Caller holds the update lock. */
 static fo_status set_drained(struct fo_balancer *balancer, const char *name, bool drained)
 {
@@ -230,13 +212,13 @@ static fo_status set_drained(struct fo_balancer *balancer, const char *name, boo
     if (fo__load_relaxed(&endpoint->drained) == drained)
         return FO_OK;
     fo__store_relaxed(&endpoint->drained, drained);
-    snapshot = snapshot_of_members(balancer);
+    snapshot = fo__snapshot_create(balancer->members, balancer->count, balancer->index_end);
     if (snapshot == NULL) {
         fo__store_relaxed(&endpoint->drained, !drained);
         return FO_NOMEM;
     }
     fo__update_publish(balancer, snapshot, NULL, 0);
-    fo__members_tell(endpoint, FO__PENDING_UPDATED);
+    fo__endpoint_tell(endpoint, FO__PENDING_UPDATED);
     return FO_OK;
 }
 

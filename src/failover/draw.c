@@ -92,19 +92,6 @@ static void mend_block(struct fo__snapshot *snapshot, uint32_t slot)
         fo__snapshot_mend(snapshot, i);
 }
 
-/** Mends every slot. False: the root does not show it yet, because another thread that mends the same
- * has changed a leaf and not yet the nodes above. */
-static bool mend_all(struct fo__snapshot *snapshot)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < snapshot->count; i++) {
-        fo__snapshot_mend(snapshot, i);
-        sum += fo__load_relaxed(&snapshot->tree.node[0][i]);
-    }
-    return fo__sumtree_total(&snapshot->tree) == sum;
-}
-
 /** Whether somebody in the group changed a word since this balancer last mended everything. */
 static bool is_behind(struct fo__core *core, uint64_t *changes)
 {
@@ -179,7 +166,7 @@ uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot
     if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
         return try_to_draw(snapshot, row, limits, word, &worthless);
     /* Marked when the sums are whole: until then every pick that finds nothing looks for itself. */
-    if (mend_all(snapshot) && behind)
+    if (fo__snapshot_mend_all(snapshot) && behind)
         fo__store_release(&core->changes_seen, changes);
     return scan(snapshot, row, limits, word);
 }

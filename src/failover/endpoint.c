@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "endpoint.h"
 
+#include "rcu.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,16 @@ void fo__endpoint_destroy(struct fo_endpoint *endpoint)
         return;
     free(fo__load_relaxed(&endpoint->settings));
     free(endpoint);
+}
+
+void fo__endpoint_tell(struct fo_endpoint *endpoint, uint32_t pending)
+{
+    /* One section around both: the dispatcher may hear of the first through an earlier push, and
+     * frees what was released only after a grace period. */
+    fo__rcu_read_lock();
+    fo__or_acq_rel(&endpoint->pending, pending);
+    fo__queue_push(endpoint->host->queue, &endpoint->node);
+    fo__rcu_read_unlock();
 }
 
 struct fo__counts fo__endpoint_counts(struct fo_endpoint *endpoint, struct fo__row_set *rows)

@@ -79,6 +79,23 @@ struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *
 /** Frees an endpoint and its settings. */
 void fo__endpoint_destroy(struct fo_endpoint *endpoint);
 
+/** Counts a lease as started in the row, or in the shared cell; returns the row's cell or NULL. In a
+ * read section. */
+static inline struct fo__cell *fo__endpoint_start(struct fo_endpoint *endpoint, struct fo__row *row,
+                                                  fo__cell_ref ref)
+{
+    struct fo__cell *cell = fo__row_cell(row, ref);
+
+    if (fo__likely(cell != NULL))
+        fo__count(&cell->started);
+    else
+        fo__add_relaxed(&endpoint->shared.started, 1);
+    return cell;
+}
+
+/** Marks an endpoint as having something to tell, and queues it. Lock-free. */
+void fo__endpoint_tell(struct fo_endpoint *endpoint, uint32_t pending);
+
 /** Leases, finishes and failures of this incarnation so far. Lock-free. */
 struct fo__counts fo__endpoint_counts(struct fo_endpoint *endpoint, struct fo__row_set *rows);
 

@@ -22,15 +22,11 @@
 /** The lease's finish goes to the shared counter of a draining endpoint. In a read section. */
 static void finish_draining(struct fo_endpoint *endpoint, bool failed)
 {
-    struct fo__queue *queue = endpoint->host->queue;
-
     if (failed)
         fo__add_relaxed(&endpoint->shared_failed, 1);
-    if (fo__release_finish(&endpoint->release)) {
-        /* Released: the dispatcher frees it after a grace period, so it is still ours here. */
-        fo__or_acq_rel(&endpoint->pending, FO__PENDING_RELEASED);
-        fo__queue_push(queue, &endpoint->node);
-    }
+    /* Released: the dispatcher frees it after a grace period, so it is still ours here. */
+    if (fo__release_finish(&endpoint->release))
+        fo__endpoint_tell(endpoint, FO__PENDING_RELEASED);
 }
 
 static void finish_shared(struct fo_endpoint *endpoint, bool failed)

@@ -75,7 +75,7 @@ static void void_leases_of_leaver(struct fo_endpoint *endpoint)
 
     while (owed-- > 0)
         if (fo__release_finish(&endpoint->release))
-            fo__members_tell(endpoint, FO__PENDING_RELEASED);
+            fo__endpoint_tell(endpoint, FO__PENDING_RELEASED);
 }
 
 static void after_fork(struct fo_balancer *balancer)
@@ -84,11 +84,11 @@ static void after_fork(struct fo_balancer *balancer)
     fo__listeners_after_fork(&balancer->listeners);
     for (uint32_t i = 0; i < balancer->count; i++) {
         void_leases_of_member(balancer->members[i]);
-        fo__members_tell(balancer->members[i], TELL_THE_REST);
+        fo__endpoint_tell(balancer->members[i], TELL_THE_REST);
     }
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next) {
         void_leases_of_leaver(at);
-        fo__members_tell(at, TELL_THE_REST);
+        fo__endpoint_tell(at, TELL_THE_REST);
     }
 }
 

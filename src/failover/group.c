@@ -99,9 +99,9 @@ static struct fo__host *make_host(struct fo_group *group, const char *name, uint
     }
     atomic_init(&host->word, word);
     host->group = group;
-    host->queue = fo__runtime_queue(group->runtime);
+    host->queue = &group->runtime->queue;
     fo__node_init(&host->node, FO__NODE_HOST);
-    fo__names_set(&group->hosts, host->name, host);
+    fo__name_set(host->name, host);
     group->references++;
     return host;
 }

@@ -64,12 +64,8 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
                                    struct fo__row *row, const struct fo__slot *slot, uint64_t word,
                                    uint64_t flags)
 {
-    struct fo__cell *cell = fo__row_cell(row, slot->cell);
+    struct fo__cell *cell = fo__endpoint_start(slot->endpoint, row, slot->cell);
 
-    if (fo__likely(cell != NULL))
-        fo__count(&cell->started);
-    else
-        fo__add_relaxed(&slot->endpoint->shared.started, 1);
     fo__lease_fill(lease, core, row, cell, slot, word, flags);
 }
 

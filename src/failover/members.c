@@ -100,16 +100,6 @@ void fo__members_free(struct fo_endpoint *endpoint)
     fo__members_drop(balancer);
 }
 
-void fo__members_tell(struct fo_endpoint *endpoint, uint32_t pending)
-{
-    /* One section around both: the dispatcher may hear of the first through an earlier push, and
-     * frees what was released only after a grace period. */
-    fo__rcu_read_lock();
-    fo__or_acq_rel(&endpoint->pending, pending);
-    fo__queue_push(endpoint->host->queue, &endpoint->node);
-    fo__rcu_read_unlock();
-}
-
 /* ---- Balancers --------------------------------------------------------------------------- */
 
 void fo__members_drop(struct fo_balancer *balancer)
@@ -117,7 +107,7 @@ void fo__members_drop(struct fo_balancer *balancer)
     /* In a read section, as every push: the runtime's queue outlives it (runtime.c). */
     fo__rcu_read_lock();
     if (fo__sub_acq_rel(&balancer->alive, 1) == 1)
-        fo__queue_push(fo__runtime_queue(balancer->group->runtime), &balancer->node);
+        fo__queue_push(&balancer->group->runtime->queue, &balancer->node);
     fo__rcu_read_unlock();
 }
 

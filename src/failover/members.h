@@ -64,9 +64,6 @@ void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *e
 /** Dispatcher: frees a released endpoint, after a grace period, outside the update lock. */
 void fo__members_free(struct fo_endpoint *endpoint);
 
-/** Marks an endpoint as having something to tell, and queues it. */
-void fo__members_tell(struct fo_endpoint *endpoint, uint32_t pending);
-
 /** Frees a balancer of which nothing is alive. */
 void fo__members_fini(struct fo_balancer *balancer);
 

@@ -96,7 +96,7 @@ void *fo__names_get(struct fo__names *names, const char *name)
 {
     struct fo__name *entry = fo__names_find(names, name);
 
-    /* Pairs with the release in fo__names_set(): the value's fields are seen. */
+    /* Pairs with the release in fo__name_set(): the value's fields are seen. */
     return entry != NULL ? fo__load_acquire(&entry->value) : NULL;
 }
 
@@ -123,9 +123,8 @@ struct fo__name *fo__names_reserve(struct fo__names *names, const char *name)
     return entry;
 }
 
-void fo__names_set(struct fo__names *names, struct fo__name *entry, void *value)
+void fo__name_set(struct fo__name *entry, void *value)
 {
-    (void)names;
     fo__store_release(&entry->value, value);
 }
 

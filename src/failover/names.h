@@ -45,7 +45,7 @@ void *fo__names_get(struct fo__names *names, const char *name);
 struct fo__name *fo__names_reserve(struct fo__names *names, const char *name);
 
 /** Makes the value visible. Writer; never fails. */
-void fo__names_set(struct fo__names *names, struct fo__name *entry, void *value);
+void fo__name_set(struct fo__name *entry, void *value);
 
 /** Takes the entry out; it is freed by the next fo__names_reap(). Writer; never fails. */
 void fo__names_remove(struct fo__names *names, struct fo__name *entry);

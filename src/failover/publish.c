@@ -23,7 +23,7 @@ static int64_t open_leases(struct fo_endpoint *endpoint)
 void fo__update_settle(struct fo_endpoint *endpoint)
 {
     if (fo__release_settle(&endpoint->release, open_leases(endpoint)))
-        fo__members_tell(endpoint, FO__PENDING_RELEASED);
+        fo__endpoint_tell(endpoint, FO__PENDING_RELEASED);
 }
 
 void fo__update_fold_revived(struct fo_endpoint *endpoint)
@@ -35,7 +35,7 @@ void fo__update_fold_revived(struct fo_endpoint *endpoint)
 static void settle_leaver(struct fo_endpoint *endpoint)
 {
     fo__offer_withdraw(endpoint->core, endpoint);
-    fo__members_tell(endpoint, FO__PENDING_REMOVED);
+    fo__endpoint_tell(endpoint, FO__PENDING_REMOVED);
     fo__update_settle(endpoint);
 }
 
@@ -65,8 +65,7 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
     fo__names_reap(&balancer->names);
     /* Changers in older sections have mended the old sums only, and the new ones may have been built
      * from words that were older still. */
-    for (uint32_t i = 0; i < snapshot->count; i++)
-        fo__snapshot_mend(snapshot, i);
+    (void)fo__snapshot_mend_all(snapshot);
     withdraw_worthless(snapshot);
     for (size_t i = 0; i < leaver_count; i++)
         settle_leaver(leavers[i]);
@@ -77,7 +76,7 @@ void fo__update_close(struct fo_balancer *balancer)
 {
     balancer->closing = true;
     for (uint32_t i = 0; i < balancer->count; i++)
-        fo__names_set(&balancer->names, balancer->members[i]->entry, NULL);
+        fo__name_set(balancer->members[i]->entry, NULL);
     fo__update_publish(balancer, balancer->closed_snapshot, balancer->members, balancer->count);
     balancer->count = 0;
 }

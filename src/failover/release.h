@@ -20,7 +20,8 @@
  *
  * Why it is right. After the grace period every finisher that can still run began after DRAINING was
  * stored, so it sees it: the rows no longer move, their sum is exact, and those that saw DRAINING
- * before the sum are already in `owed`. The bias keeps `owed` from reaching 0 before the sum is in.
+ * before the sum are already in `owed`. The bias keeps `owed` from reaching 0 before the sum is in, also if
+ * the sum were added piece by piece as the model does it (in one piece it only ever falls below 0).
  * Summing rows without this fails: of two last finishers on two rows neither may see zero.
  *
  * Why the read section. Without it a finisher that saw LIVE may be delayed for ever before its count,

@@ -4,23 +4,11 @@
  * because a weight function of the embedder's may look at it outside of the read section.
  */
 #include "finish.h"
-#include "lease.h"
 #include "members.h"
 #include "outcome.h"
 #include "rcu.h"
 
 #include <string.h>
-
-/** Counts a lease of the endpoint as started. In a read section. */
-static void count_started(struct fo_endpoint *endpoint, struct fo__row *row)
-{
-    struct fo__cell *cell = fo__row_cell(row, endpoint->cell);
-
-    if (cell != NULL)
-        fo__count(&cell->started);
-    else
-        fo__add_relaxed(&endpoint->shared.started, 1);
-}
 
 /** Holds the member of that name; NULL, with a status, if there is none. */
 static struct fo_endpoint *hold(struct fo_balancer *balancer, const char *name, uint32_t *epoch,
@@ -35,7 +23,7 @@ static struct fo_endpoint *hold(struct fo_balancer *balancer, const char *name, 
      * picked through an old snapshot, it is counted before its leases are summed. */
     endpoint = *status == FO_CLOSED ? NULL : fo__names_get(&balancer->names, name);
     if (endpoint != NULL) {
-        count_started(endpoint, row);
+        (void)fo__endpoint_start(endpoint, row, endpoint->cell);
         *epoch = fo__word_epoch(fo__load_acquire(&endpoint->host->word));
         *status = FO_OK;
     }

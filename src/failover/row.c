@@ -178,7 +178,7 @@ static void give_rows_back(void *arg)
         if (row->orphan) {
             free_row(row);
         } else {
-            fo__store_relaxed(&row->owner, 0);   /* D */
+            fo__store_relaxed(&row->owner, 0);   /* F */
             fo__store_release(&row->claimed, 0); /* B */
         }
     }
@@ -213,7 +213,7 @@ static void take_home(struct fo__row_table *table, struct fo__row *row)
     if (table->thread_id == NO_THREAD)
         table->thread_id = ++last_thread_id;
     if (at_home)
-        fo__store_relaxed(&row->owner, table->thread_id); /* D */
+        fo__store_relaxed(&row->owner, table->thread_id); /* F */
     put_entry(table->entry, table->mask, at_home ? row->balancer_id : ~row->balancer_id, row);
     table->used++;
 }
@@ -311,7 +311,7 @@ struct fo__counts fo__row_set_sum(struct fo__row_set *set, fo__cell_ref ref)
 
 /* ---- fork() ------------------------------------------------------------------------------ */
 
-static bool is_mine(const struct fo__row *row)
+static bool is_in_my_table(const struct fo__row *row)
 {
     const struct fo__row_table *table = &fo__thread_rows;
 
@@ -325,7 +325,7 @@ void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed)
 {
     for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
          row = fo__load_relaxed(&row->next)) {
-        if (!is_mine(row)) {
+        if (!is_in_my_table(row)) {
             fo__store_relaxed(&row->owner, 0);
             fo__store_release(&row->claimed, 0);
         }

@@ -25,9 +25,9 @@
  *       lease that is seen finished is seen started, and started − finished is never negative.
  *   (B) giving a row back is a release store of `claimed`, claiming it an acquire exchange: the
  *       next owner continues the counts of the last.
- *   (D) owner is relaxed: a thread stores its own never-reused id when it takes the row home and 0 when
- *       it gives the row back, so whatever another thread reads, it is not that thread's id.
  *   (C) a segment pointer is stored release by an updater and loaded acquire by the owner.
+ *   (F) owner is relaxed: a thread stores its own never-reused id when it takes the row home and 0 when
+ *       it gives the row back, so whatever another thread reads, it is not that thread's id.
  *
  * Locks: the registry lock guards the thread tables against destruction of a balancer: rows of a
  * dead balancer that a thread still has in its table become orphans and are freed by that thread.
@@ -59,7 +59,7 @@ struct fo__row {
     _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
     _Atomic uint64_t rng;  /* every further sample */
     /* The thread_id of the thread that has it at home, or 0. A finish compares it with its own thread's:
-     * only the owner ever finds them equal, so only the owner counts in the row (D). */
+     * only the owner ever finds them equal, so only the owner counts in the row (F). */
     _Atomic uint64_t owner;
     struct fo__cell *_Atomic segment[FO__SEGMENTS];
 
@@ -93,7 +93,7 @@ struct fo__row_entry {
 struct fo__row_table {
     struct fo__row_entry *entry;
     uint64_t mask;
-    uint64_t thread_id; /* never reused; 0: has no rows yet */
+    uint64_t thread_id; /* never reused; NO_THREAD of row.c while it has no rows */
     uint32_t used;
     bool exiting; /* its rows are given back: use fallback rows from now on */
 };

@@ -172,11 +172,6 @@ void fo__runtime_release(struct fo_runtime *runtime)
     fo__sub_acq_rel(&runtime->users, 1);
 }
 
-struct fo__queue *fo__runtime_queue(struct fo_runtime *runtime)
-{
-    return &runtime->queue;
-}
-
 /* ---- Driving ----------------------------------------------------------------------------- */
 
 int fo_runtime_fd(const struct fo_runtime *runtime)

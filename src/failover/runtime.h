@@ -38,8 +38,6 @@ struct fo_runtime {
 fo_status fo__runtime_acquire(struct fo_runtime *given, struct fo_runtime **runtime);
 void fo__runtime_release(struct fo_runtime *runtime);
 
-struct fo__queue *fo__runtime_queue(struct fo_runtime *runtime);
-
 /** In a child after fork(): nobody else dispatches; the default runtime has a thread again. */
 fo_status fo__runtimes_after_fork(void);
 

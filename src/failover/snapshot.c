@@ -65,9 +65,15 @@ static void fill_dummy(struct fo__snapshot *snapshot)
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-static double weight_of(const struct fo__entry *entry)
+static const struct fo__endpoint_settings *settings_of(struct fo_endpoint *endpoint)
 {
-    return entry->drained ? 0 : entry->settings->max_weight;
+    return endpoint->next_settings != NULL ? endpoint->next_settings
+                                           : fo__load_relaxed(&endpoint->settings);
+}
+
+static double weight_of(struct fo_endpoint *endpoint)
+{
+    return fo__load_relaxed(&endpoint->drained) ? 0 : settings_of(endpoint)->max_weight;
 }
 
 struct order {
@@ -85,25 +91,26 @@ static int by_tags_then_age(const void *a, const void *b)
     return x->member < y->member ? -1 : x->member > y->member;
 }
 
-static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, const struct fo__entry *entry,
+static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endpoint *endpoint,
                       double weight_sum)
 {
     struct fo__slot *slot = &snapshot->slot[at];
-    double weight = weight_of(entry);
+    double weight = weight_of(endpoint);
 
-    slot->host = entry->endpoint->host;
-    slot->endpoint = entry->endpoint;
-    slot->cell = entry->endpoint->cell;
+    slot->host = endpoint->host;
+    slot->endpoint = endpoint;
+    slot->cell = endpoint->cell;
     if (weight > 0) {
         snapshot->units[at] = (uint64_t)(weight / weight_sum * UNITS_SUM);
         if (snapshot->units[at] == 0)
             snapshot->units[at] = 1;
         /* Rounded up: whoever has a min_weight, however small, keeps a trickle. */
-        slot->floor = (uint32_t)ceil(entry->settings->min_weight / weight * (double)FO__HEALTH_ONE);
+        slot->floor =
+            (uint32_t)ceil(settings_of(endpoint)->min_weight / weight * (double)FO__HEALTH_ONE);
     }
     snapshot->units_sum += snapshot->units[at];
-    snapshot->ids[at] = entry->endpoint->id;
-    snapshot->slot_of[entry->endpoint->index] = at;
+    snapshot->ids[at] = endpoint->id;
+    snapshot->slot_of[endpoint->index] = at;
 }
 
 static void add_to_ranges(struct fo__snapshot *snapshot, uint32_t at, uint64_t tags)
@@ -155,7 +162,7 @@ static bool build_alias(struct fo__snapshot *snapshot)
     return true;
 }
 
-static bool fill(struct fo__snapshot *snapshot, const struct fo__entry *entries, uint32_t count)
+static bool fill(struct fo__snapshot *snapshot, struct fo_endpoint *const *members, uint32_t count)
 {
     struct order *order = malloc(count * sizeof(*order));
     double weight_sum = 0;
@@ -163,13 +170,13 @@ static bool fill(struct fo__snapshot *snapshot, const struct fo__entry *entries,
     if (order == NULL)
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        order[i].tags = entries[i].settings->tags;
+        order[i].tags = settings_of(members[i])->tags;
         order[i].member = i;
-        weight_sum += weight_of(&entries[i]);
+        weight_sum += weight_of(members[i]);
     }
     qsort(order, count, sizeof(*order), by_tags_then_age);
     for (uint32_t i = 0; i < count; i++) {
-        fill_slot(snapshot, i, &entries[order[i].member], weight_sum);
+        fill_slot(snapshot, i, members[order[i].member], weight_sum);
         add_to_ranges(snapshot, i, order[i].tags);
     }
     free(order);
@@ -178,7 +185,7 @@ static bool fill(struct fo__snapshot *snapshot, const struct fo__entry *entries,
     return build_alias(snapshot);
 }
 
-struct fo__snapshot *fo__snapshot_create(const struct fo__entry *entries, uint32_t count,
+struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uint32_t count,
                                          uint32_t index_end)
 {
     struct fo__snapshot *snapshot = allocate(count > 0 ? count : 1, index_end);
@@ -187,7 +194,7 @@ struct fo__snapshot *fo__snapshot_create(const struct fo__entry *entries, uint32
         return NULL;
     if (count == 0) {
         fill_dummy(snapshot);
-    } else if (!fill(snapshot, entries, count)) {
+    } else if (!fill(snapshot, members, count)) {
         fo__snapshot_destroy(snapshot);
         return NULL;
     }
@@ -207,4 +214,15 @@ void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot)
         fo__sumtree_set(&snapshot->tree, slot, worth);
         now = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
     } while (now != worth);
+}
+
+bool fo__snapshot_mend_all(struct fo__snapshot *snapshot)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < snapshot->count; i++) {
+        fo__snapshot_mend(snapshot, i);
+        sum += fo__load_relaxed(&snapshot->tree.node[0][i]);
+    }
+    return fo__sumtree_total(&snapshot->tree) == sum;
 }

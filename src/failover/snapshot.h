@@ -71,22 +71,16 @@ struct fo__snapshot {
     _Alignas(FO__CACHE_LINE) struct fo__slot slot[];
 };
 
-/** A member as a snapshot is to have it; its settings may be newer than the endpoint's own. */
-struct fo__entry {
-    struct fo_endpoint *endpoint;
-    const struct fo__endpoint_settings *settings;
-    bool drained;
-};
-
 /**
- * Builds the snapshot of a membership, with the hosts as they are now.
+ * Builds the snapshot of a membership, with the hosts as they are now and each endpoint's settings:
+ * those of the update that is being prepared, if it has some, else its own.
  *
  * @param index_end  above every member's index
  * @return NULL when out of memory; otherwise freed by fo__snapshot_destroy()
  *
  * Caller holds the update lock.
  */
-struct fo__snapshot *fo__snapshot_create(const struct fo__entry *entries, uint32_t count,
+struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uint32_t count,
                                          uint32_t index_end);
 
 void fo__snapshot_destroy(struct fo__snapshot *snapshot);
@@ -109,6 +103,10 @@ static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint3
 
 /** Makes the contribution of a slot equal to f(host word). In a read section, or the updater. */
 void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot);
+
+/** Mends every slot. False: the root does not show it yet, because another thread that mends the same
+ * has changed a leaf and not yet the nodes above. */
+bool fo__snapshot_mend_all(struct fo__snapshot *snapshot);
 
 /** The slot of an endpoint, or FO__NO_SLOT when it is no member of this snapshot. */
 static inline uint32_t fo__snapshot_slot(const struct fo__snapshot *snapshot, uint64_t id)

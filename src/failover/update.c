@@ -37,7 +37,7 @@ static void join(struct fo__update *update, struct fo__change *change)
     /* In its host's list the dispatcher finds it, and must have ADDED to tell before any state. */
     fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
-    fo__members_tell(endpoint, 0);
+    fo__endpoint_tell(endpoint, 0);
     if ((fo__load_acquire(&host->word) & FO__FLAG_DOWN) != 0) {
         uint32_t no_reason = FO_REASON_NONE;
 
@@ -52,23 +52,21 @@ static void rejoin(struct fo__update *update, struct fo_endpoint *endpoint)
     uint32_t pending = fo__and_acq_rel(&endpoint->pending, ~FO__PENDING_REMOVED);
 
     if ((pending & FO__PENDING_REMOVED) == 0)
-        fo__members_tell(endpoint, FO__PENDING_ADDED);
+        fo__endpoint_tell(endpoint, FO__PENDING_ADDED);
     fo__members_end_leaving(update->balancer, endpoint);
 }
 
 static void commit_change(struct fo__update *update, struct fo__change *change)
 {
-    struct fo__names *names = &update->balancer->names;
-
     if (change->kind == FO__CHANGE_NONE)
         return;
     install_settings(change);
     if (change->kind == FO__CHANGE_RECONFIGURE) {
-        fo__members_tell(change->next, FO__PENDING_UPDATED);
+        fo__endpoint_tell(change->next, FO__PENDING_UPDATED);
         return;
     }
     change->next->entry = change->current != NULL ? change->current->entry : change->reserved;
-    fo__names_set(names, change->next->entry, change->next);
+    fo__name_set(change->next->entry, change->next);
     if (change->kind == FO__CHANGE_REVIVE)
         rejoin(update, change->next);
     else

@@ -85,45 +85,32 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
 }
 
 /** The new list: who stays, in the old order, then who joins. */
-static void list_members(struct fo__update *update, struct fo__entry *entries)
+static void list_members(struct fo__update *update)
 {
     struct fo_balancer *balancer = update->balancer;
-    uint32_t count = 0;
 
     for (uint32_t i = 0; i < balancer->count; i++)
         if (!balancer->members[i]->leaves)
-            update->members[count++] = balancer->members[i];
+            update->members[update->member_count++] = balancer->members[i];
     for (size_t i = 0; i < update->change_count; i++)
         if (update->changes[i].next != update->changes[i].current)
-            update->members[count++] = update->changes[i].next;
-    update->member_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct fo_endpoint *endpoint = update->members[i];
-
-        entries[i].endpoint = endpoint;
-        entries[i].settings = endpoint->next_settings != NULL
-                                  ? endpoint->next_settings
-                                  : fo__load_relaxed(&endpoint->settings);
-        entries[i].drained = fo__load_relaxed(&endpoint->drained);
-    }
+            update->members[update->member_count++] = update->changes[i].next;
 }
 
 static fo_status build_snapshot(struct fo__update *update)
 {
     struct fo_balancer *balancer = update->balancer;
     size_t count_max = balancer->count + update->change_count;
-    struct fo__entry *entries;
 
     if (count_max - update->leaver_count > FO_ENDPOINTS_MAX)
         return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
                                  "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
     update->members = calloc(count_max + 1, sizeof(struct fo_endpoint *));
-    entries = calloc(count_max + 1, sizeof(*entries));
-    if (update->members != NULL && entries != NULL) {
-        list_members(update, entries);
-        update->snapshot = fo__snapshot_create(entries, update->member_count, balancer->index_end);
-    }
-    free(entries);
+    if (update->members == NULL)
+        return FO_NOMEM;
+    list_members(update);
+    update->snapshot =
+        fo__snapshot_create(update->members, update->member_count, balancer->index_end);
     return update->snapshot != NULL ? FO_OK : FO_NOMEM;
 }
 

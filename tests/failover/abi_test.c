@@ -37,14 +37,6 @@ static void *lengthen(const void *whole, size_t size, size_t at)
     return piece;
 }
 
-static void begin(struct fixture *f, size_t n)
-{
-    fixture_init(f);
-    fixture_balancer(f, NULL);
-    if (n > 0)
-        fixture_add(f, n, NULL);
-}
-
 /* ---- Endpoint configurations, in arrays of their own stride --------------------------------- */
 
 Test(abi, older_endpoint_configs_get_defaults)
@@ -59,7 +51,7 @@ Test(abi, older_endpoint_configs_get_defaults)
     struct fo_endpoint_info info;
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     cr_assert_eq(fo_balancer_update(f.balancer, (void *)upserts, 3, NULL, 0, NULL), FO_OK);
     info = fixture_info(&f, "c");
     cr_assert_eq(info.max_weight, 30);
@@ -94,7 +86,7 @@ Test(abi, newer_endpoint_configs_are_accepted_while_their_tail_is_zero)
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     fill_newer(upserts, 3);
     cr_assert_eq(fo_balancer_update(f.balancer, &upserts[0].known, 3, NULL, 0, NULL), FO_OK);
     for (size_t i = 0; i < 3; i++)
@@ -118,7 +110,7 @@ Test(abi, an_older_balancer_config_gets_defaults)
     struct fixture f;
     void *older;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     config = fixture_config(&f);
     older = cut(&config, offsetof(struct fo_config, trial));
     cr_assert_eq(fo_balancer_create(older, &balancer), FO_OK);
@@ -141,7 +133,7 @@ Test(abi, newer_configs_are_accepted_while_their_tail_is_zero)
     struct fo_lease lease;
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     of_balancer = fixture_config(&f);
     of_group.runtime = f.runtime;
     for (size_t at = 0; at <= TAIL; at++) {
@@ -185,7 +177,7 @@ Test(abi, older_group_runtime_and_pick_structs_get_defaults)
     void *older;
     uint64_t id;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     of_group.runtime = f.runtime;
     older = cut(&of_group, offsetof(struct fo_group_config, trial));
     cr_assert_eq(fo_group_create(older, &group), FO_OK);
@@ -219,7 +211,7 @@ Test(abi, an_info_is_filled_as_far_as_its_size_goes)
     } newer;
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     for (int i = 0; i < 3; i++)
         cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_SUCCESS), FO_OK);
     info.size = offsetof(struct fo_endpoint_info, finished);
@@ -247,7 +239,7 @@ Test(abi, a_newer_result_is_filled_and_freed)
     struct fo_endpoint_config upsert = fo_endpoint_config_init("a");
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     memset(&newer, 0x5a, sizeof(newer));
     newer.known = fo_update_result_init();
     newer.known.size = sizeof(newer);
@@ -264,7 +256,7 @@ Test(abi, of_an_event_has_its_size)
 {
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     fixture_dispatch(&f); /* the fixture's recorder looks at event->size */
     cr_assert_eq(f.event_count, 1);
     fixture_destroy(&f);

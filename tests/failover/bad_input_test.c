@@ -37,9 +37,7 @@ static void begin(struct past *past)
 {
     const char *removals[] = {"e4"};
 
-    fixture_init(&past->f);
-    fixture_balancer(&past->f, NULL);
-    fixture_add(&past->f, 5, NULL);
+    fixture_open(&past->f, 5, NULL);
     past->held = hold(&past->f, 0);
     past->leaving = hold(&past->f, 4);
     cr_assert_eq(fo_balancer_update(past->f.balancer, NULL, 0, removals, 1, NULL), FO_OK);

@@ -9,13 +9,6 @@
 #include <assert.h>
 #include <criterion/criterion.h>
 
-static void begin(struct fixture *f, size_t n)
-{
-    fixture_init(f);
-    fixture_balancer(f, NULL);
-    fixture_add(f, n, NULL);
-}
-
 static uint64_t picks_of(struct fixture *f, size_t index)
 {
     uint64_t counts[16] = {0};
@@ -30,7 +23,7 @@ Test(drain, takes_no_new_picks_and_keeps_everything_else)
     struct fo_lease lease;
     struct fixture f;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     fixture_set_weight(&f, "e1", 50);
     do {
         cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
@@ -61,7 +54,7 @@ Test(drain, is_told_as_updated_and_only_when_it_changes)
 {
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     fixture_dispatch(&f);
     fixture_story(&f);
     cr_assert_eq(fo_undrain(f.balancer, "e0"), FO_OK);
@@ -84,7 +77,7 @@ Test(drain, of_everything_leaves_nothing_to_pick)
     struct fo_lease lease = fo_lease_init();
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
     cr_assert_eq(fo_drain(f.balancer, "e1"), FO_OK);
     cr_assert_eq(fo_pick(f.balancer, &lease), FO_UNAVAILABLE);
@@ -98,7 +91,7 @@ Test(drain, beats_a_minimum_weight)
     struct fo_endpoint_config config = fo_endpoint_config_init("e0");
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     config.data = fixture_data(0);
     config.min_weight = 50;
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
@@ -114,7 +107,7 @@ Test(drain, survives_updates_and_replaces)
     struct fo_endpoint_config all[3];
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
     for (size_t i = 0; i < 3; i++) {
         all[i] = fo_endpoint_config_init(fixture_name(i));
@@ -137,7 +130,7 @@ Test(drain, survives_an_update_to_other_data)
     struct fo_endpoint_config config = fo_endpoint_config_init("e0");
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
     config.data = fixture_data(2); /* what discovery hands out for the same name */
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
@@ -153,7 +146,7 @@ Test(drain, ends_with_removal)
     struct fo_lease lease;
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK); /* so that it can be taken back */
     cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
     cr_assert_eq(fo_balancer_update(f.balancer, NULL, 0, removals, 1, NULL), FO_OK);
@@ -194,7 +187,7 @@ Test(drain, when_it_returns_no_new_pick_lands_there)
     struct watch watch;
     struct crew *crew;
 
-    begin(&watch.f, 2);
+    fixture_open(&watch.f, 2, NULL);
     atomic_init(&watch.drained, false);
     atomic_init(&watch.done, false);
     crew = crew_start(2, pick_and_look, &watch);
@@ -221,7 +214,7 @@ Test(drain, refuses_what_it_does_not_know)
     for (size_t i = 0; i <= FO_NAME_MAX; i++)
         longer[i] = 'x';
     longer[FO_NAME_MAX + 1] = '\0';
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_drain(f.balancer, "nobody"), FO_NOTFOUND);
     cr_assert_eq(fo_undrain(f.balancer, "nobody"), FO_NOTFOUND);

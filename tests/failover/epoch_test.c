@@ -9,13 +9,7 @@
 
 static void begin(struct fixture *f)
 {
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(f, &config);
-    fixture_add(f, 1, NULL);
+    fixture_open_weighed(f, fo_weight_ratio(), 1);
 }
 
 static void go_down(struct fixture *f)

@@ -49,13 +49,6 @@ static void expect_shares(struct fo_balancer *balancer, const struct fo_pick_opt
     model_fini(&model);
 }
 
-static void open_with(struct fixture *f, size_t n, const double *weights)
-{
-    fixture_init(f);
-    fixture_balancer(f, NULL);
-    fixture_add(f, n, weights);
-}
-
 /* ---- Shares ------------------------------------------------------------------------------- */
 
 Test(exclusion, leaves_the_rest_their_exact_shares)
@@ -65,7 +58,7 @@ Test(exclusion, leaves_the_rest_their_exact_shares)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 10, weights);
+    fixture_open(&f, 10, weights);
     exclude(&f, &excluded, index, 1);
     expect_shares(f.balancer, &excluded.options, 500000, "one of ten");
     exclude(&f, &excluded, index, 3);
@@ -80,7 +73,7 @@ Test(exclusion, leaves_exact_shares_when_the_excluded_has_nearly_all_the_weight)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 4, weights);
+    fixture_open(&f, 4, weights);
     exclude(&f, &excluded, index, 1);
     expect_shares(f.balancer, &excluded.options, 500000, "the giant");
     fixture_destroy(&f);
@@ -96,7 +89,7 @@ Test(exclusion, leaves_exact_shares_when_most_are_down)
 
     for (size_t i = 0; i < 200; i++)
         weights[i] = (double)(1 + i % 17);
-    open_with(&f, 200, weights);
+    fixture_open(&f, 200, weights);
     for (size_t i = 0; i < 200; i++)
         if (i % 10 != 5)
             fixture_set_weight(&f, fixture_name(i), 0);
@@ -115,7 +108,7 @@ Test(exclusion, leaves_exact_shares_with_the_most_exclusions)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 80, NULL);
+    fixture_open(&f, 80, NULL);
     for (size_t i = 0; i < FO_EXCLUDE_MAX; i++)
         index[i] = (i * 7) % 80;
     exclude(&f, &excluded, index, FO_EXCLUDE_MAX);
@@ -129,7 +122,7 @@ Test(exclusion, of_all_but_one_always_finds_that_one)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, FO_EXCLUDE_MAX + 1, NULL);
+    fixture_open(&f, FO_EXCLUDE_MAX + 1, NULL);
     for (size_t i = 0; i < FO_EXCLUDE_MAX; i++)
         index[i] = i < 40 ? i : i + 1;
     exclude(&f, &excluded, index, FO_EXCLUDE_MAX);
@@ -164,7 +157,7 @@ Test(exclusion, of_everything_is_dropped_unless_strict)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 3, weights);
+    fixture_open(&f, 3, weights);
     exclude(&f, &excluded, index, 3);
     expect_shares(f.balancer, &excluded.options, 200000, "reuse");
     excluded.options.strict = true;
@@ -178,7 +171,7 @@ Test(exclusion, of_the_only_one_lets_it_retry_on_itself)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 1, NULL);
+    fixture_open(&f, 1, NULL);
     exclude(&f, &excluded, index, 1);
     expect_shares(f.balancer, &excluded.options, 100, "a cluster of one");
     excluded.options.strict = true;
@@ -192,7 +185,7 @@ Test(exclusion, of_all_that_is_up_is_dropped_unless_strict)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 4, NULL);
+    fixture_open(&f, 4, NULL);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
     cr_assert_eq(fo_drain(f.balancer, "e2"), FO_OK);
     exclude(&f, &excluded, index, 2);
@@ -208,7 +201,7 @@ Test(exclusion, that_is_dropped_does_not_revive_the_dead)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
     cr_assert_eq(fo_report(f.balancer, "e1", FO_OUTCOME_DOWN), FO_OK);
     exclude(&f, &excluded, index, 2);
@@ -223,7 +216,7 @@ Test(exclusion, ignores_unknown_ids)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 5, NULL);
+    fixture_open(&f, 5, NULL);
     excluded.options = fo_pick_options_init();
     excluded.options.strict = true;
     excluded.options.exclude = excluded.ids;
@@ -252,7 +245,7 @@ Test(exclusion, ignores_the_id_of_an_earlier_incarnation)
     uint64_t old_id;
     struct fixture f;
 
-    open_with(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     exclude(&f, &excluded, index, 1);
     old_id = excluded.ids[0];
     config.data = fixture_data(17);
@@ -271,7 +264,7 @@ Test(exclusion, counts_a_repeated_id_once)
     struct excluded excluded;
     struct fixture f;
 
-    open_with(&f, 6, weights);
+    fixture_open(&f, 6, weights);
     for (size_t i = 3; i < 6; i++)
         fixture_set_weight(&f, fixture_name(i), i == 3 ? 0.1 : 0); /* through the tree */
     exclude(&f, &excluded, index, 5);
@@ -286,7 +279,7 @@ Test(exclusion, refuses_too_many_and_none_where_some_are_announced)
     struct fo_lease lease;
     struct fixture f;
 
-    open_with(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     memset(&before, 0xa5, sizeof(before));
     lease = before;
     memset(&excluded.ids, 0, sizeof(excluded.ids));
@@ -323,7 +316,7 @@ Test(exclusion, agrees_with_the_model_in_random_worlds)
 
         for (size_t i = 0; i < n; i++)
             weights[i] = dice_below(&dice, 8) == 0 ? 0 : 1 + dice_fraction(&dice) * 50;
-        open_with(&f, n, weights);
+        fixture_open(&f, n, weights);
         for (size_t i = 0; i < n; i++)
             if (weights[i] > 0 && dice_below(&dice, 4) < (uint32_t)world % 4)
                 fixture_set_weight(&f, fixture_name(i),

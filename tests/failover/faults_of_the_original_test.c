@@ -37,9 +37,7 @@ Test(e1, an_update_does_not_put_a_dead_server_back)
 {
     struct fixture f;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     fixture_set_weight(&f, "e0", 0);
     fixture_set_weight(&f, "e1", 50);
     add_one(&f, "d", fixture_data(2));
@@ -75,14 +73,9 @@ Test(e1b, an_update_does_not_take_a_recovered_server_out)
 
 Test(e2, a_dead_server_is_still_tried_after_an_update)
 {
-    struct fo_config config;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 1, NULL);
+    fixture_open_weighed(&f, fo_weight_ratio(), 1);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
     fixture_dispatch(&f);
     for (size_t i = 0; i < 20; i++) { /* updates in the middle of the back-off */
@@ -139,13 +132,9 @@ static void count_failures(void (*fail)(size_t, void *))
 {
     const double weights[] = {E3_MAX};
     struct fo_endpoint_info info;
-    struct fo_config config;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_custom(minus_one, minus_one, NULL);
-    fixture_balancer(&f, &config);
+    fixture_open_weighed(&f, fo_weight_custom(minus_one, minus_one, NULL), 0);
     fixture_add(&f, 1, weights);
     crew_run(E3_THREADS, fail, &f);
     info = fixture_info(&f, "e0");
@@ -216,9 +205,7 @@ Test(e4, open_requests_are_still_counted_after_an_update)
     struct fo_lease leases[11];
     struct fixture f;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 1, NULL);
+    fixture_open(&f, 1, NULL);
     for (int i = 0; i < 10; i++)
         leases[i] = pick(&f);
     add_one(&f, "d", NULL);
@@ -236,15 +223,10 @@ Test(e4, open_requests_are_still_counted_after_an_update)
 
 Test(e4, a_failure_picked_before_an_update_still_counts)
 {
-    struct fo_config config;
     struct fo_lease lease;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 1, NULL);
+    fixture_open_weighed(&f, fo_weight_ratio(), 1);
     lease = pick(&f);
     add_one(&f, "d", NULL);
     cr_assert_eq(fo_finish(&lease, FO_OUTCOME_FAILURE), FO_OK);
@@ -256,14 +238,9 @@ Test(e4, a_failure_picked_before_an_update_still_counts)
 Test(e5, late_failures_after_destroy_leave_no_timer_and_no_memory)
 {
     struct fo_lease leases[100];
-    struct fo_config config;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 1, NULL);
+    fixture_open_weighed(&f, fo_weight_ratio(), 1);
     for (int i = 0; i < 100; i++) {
         struct fo_endpoint_config upsert = fo_endpoint_config_init("e0");
 
@@ -292,9 +269,7 @@ Test(e7, removing_an_unknown_name_is_refused_with_its_index)
     struct fixture f;
     char *before;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_balancer_update(f.balancer, NULL, 0, removals, 2, &result), FO_NOTFOUND);
     cr_assert_eq(result.offender, 1);
@@ -312,9 +287,7 @@ Test(e7, a_name_both_added_and_removed_is_refused)
     struct fixture f;
     char *before;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_balancer_update(f.balancer, &upsert, 1, removals, 1, &result), FO_DUPLICATE);
     cr_assert_eq(result.offender, 0);
@@ -339,9 +312,7 @@ Test(e8, nonsense_weights_are_refused)
     struct fixture f;
     char *before;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 1, NULL);
+    fixture_open(&f, 1, NULL);
     before = dump(f.balancer);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct fo_endpoint_config upsert = fo_endpoint_config_init("new");
@@ -358,15 +329,10 @@ Test(e8, nonsense_weights_are_refused)
 
 Test(e15, a_late_success_does_not_lift_a_server_that_is_down)
 {
-    struct fo_config config;
     struct fo_lease lease;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 1, NULL);
+    fixture_open_weighed(&f, fo_weight_ratio(), 1);
     lease = pick(&f);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN), FO_OK);
     cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);

@@ -348,9 +348,7 @@ static void from_a_listener(void)
     assert(forking != NULL);
     for (int round = 0; round < ROUNDS; round++) {
         memset(forking, 0, sizeof(*forking));
-        fixture_init(&forking->f);
-        fixture_balancer(&forking->f, NULL);
-        fixture_add(&forking->f, 3, NULL);
+        fixture_open(&forking->f, 3, NULL);
         must(fo_subscribe(forking->f.balancer, FO_EVENT_ALL, fork_inside, forking, NULL) == FO_OK,
              "no subscription");
         for (size_t i = 0; i < 2; i++)
@@ -524,9 +522,7 @@ static void a_child_of_a_child_of_a_thread(void)
     struct fixture f;
     pthread_t thread;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 2, NULL);
+    fixture_open(&f, 2, NULL);
     must(pthread_create(&thread, NULL, fork_twice, &f) == 0, "no thread");
     pthread_join(thread, NULL);
     fixture_destroy(&f);
@@ -545,9 +541,7 @@ static void children_draw_their_own_numbers(void)
     uint64_t phases[2];
     struct fixture f;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 7, NULL);
+    fixture_open(&f, 7, NULL);
     fixture_pick_and_finish(&f, FO_OUTCOME_NEUTRAL);
     for (int i = 0; i < 2; i++) {
         pid_t pid;
@@ -603,9 +597,7 @@ static void a_child_that_never_calls_us(void)
     struct fixture f;
     pid_t pid;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 1, NULL);
+    fixture_open(&f, 1, NULL);
     pid = fork();
     must(pid >= 0, "no process");
     if (pid == 0)

@@ -9,22 +9,6 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-static void begin(struct fixture *f, const struct fo_weight_function *weight, double max_weight,
-                  double min_weight)
-{
-    struct fo_endpoint_config endpoint = fo_endpoint_config_init("e0");
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = *weight;
-    fixture_balancer(f, &config);
-    endpoint.max_weight = max_weight;
-    endpoint.min_weight = min_weight;
-    endpoint.data = fixture_data(0);
-    cr_assert_eq(fo_balancer_update(f->balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
-}
-
 static double after(struct fixture *f, fo_outcome outcome)
 {
     fixture_pick_and_finish(f, outcome);
@@ -46,7 +30,7 @@ Test(health, ratio_keeps_its_share_and_steps_up)
 
     weight.failure_keep = 0.25;
     weight.success_step = 0.3;
-    begin(&f, &weight, 200, 0);
+    fixture_open_one(&f, weight, 200, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 50);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 110);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 170);
@@ -61,7 +45,7 @@ Test(health, ratio_zero_takes_down_at_the_first_failure)
     struct fixture f;
 
     weight.failure_keep = 0;
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 0);
     cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_DOWN);
     fixture_destroy(&f);
@@ -72,7 +56,7 @@ Test(health, linear_takes_and_gives_fixed_shares)
     struct fo_weight_function weight = fo_weight_linear();
     struct fixture f;
 
-    begin(&f, &weight, 200, 0);
+    fixture_open_one(&f, weight, 200, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 190);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 180);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 182);
@@ -92,11 +76,11 @@ Test(health, a_live_weight_below_the_threshold_falls_to_the_minimum)
     struct fixture f;
 
     weight.down_threshold = 0.3;
-    begin(&f, &weight, 100, 2);
+    fixture_open_one(&f, weight, 100, 2);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 50);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 2);
     fixture_destroy(&f);
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 50);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 0);
     cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_DOWN);
@@ -110,7 +94,7 @@ Test(health, a_mild_step_stops_at_the_threshold)
 
     weight.down_threshold = 0.3;
     weight.mild_step = 1;
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_OVERLOADED, 50);
     LIVE_IS(&f, FO_OUTCOME_OVERLOADED, 30);
     LIVE_IS(&f, FO_OUTCOME_DEGRADED, 30);
@@ -124,7 +108,7 @@ Test(health, a_mild_step_of_zero_does_nothing)
     struct fixture f;
 
     weight.mild_step = 0;
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_OVERLOADED, 100);
     LIVE_IS(&f, FO_OUTCOME_DEGRADED, 100);
     fixture_destroy(&f);
@@ -136,7 +120,7 @@ Test(health, steps_of_a_2_to_the_20th_are_exact)
     struct fixture f;
 
     weight.failure_step = 1 / 1048576.0;
-    begin(&f, &weight, 1048576, 0);
+    fixture_open_one(&f, weight, 1048576, 0);
     for (int i = 1; i <= 1000; i++) {
         fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE);
         cr_assert_eq(fixture_info(&f, "e0").live_weight, 1048576.0 - i);
@@ -152,7 +136,7 @@ Test(health, recovery_from_down_needs_successes_in_a_row)
     struct fixture f;
 
     weight.recover_threshold = 3;
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     after(&f, FO_OUTCOME_DOWN);
     fixture_advance_ms(&f, 1300);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 0);
@@ -177,7 +161,7 @@ Test(health, rising_from_a_minimum_needs_successes_in_a_row_each_time)
 
     weight.recover_threshold = 3;
     weight.failure_keep = 0;
-    begin(&f, &weight, 100, 5);
+    fixture_open_one(&f, weight, 100, 5);
     for (int i = 0; i < 3; i++) {
         LIVE_IS(&f, FO_OUTCOME_FAILURE, 5);
         LIVE_IS(&f, FO_OUTCOME_SUCCESS, 5);
@@ -195,7 +179,7 @@ Test(health, a_failure_at_the_minimum_begins_the_row_again)
 
     weight.recover_threshold = 2;
     weight.failure_keep = 0;
-    begin(&f, &weight, 100, 5);
+    fixture_open_one(&f, weight, 100, 5);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 5);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 5);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 5);
@@ -212,7 +196,7 @@ Test(health, going_down_begins_the_row_again)
 
     weight.recover_threshold = 2;
     weight.failure_keep = 0;
-    begin(&f, &weight, 100, 5);
+    fixture_open_one(&f, weight, 100, 5);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 5);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 5);
     LIVE_IS(&f, FO_OUTCOME_SUCCESS, 15);
@@ -262,7 +246,7 @@ Test(health, own_functions_are_told_all_and_obeyed)
     struct fo_weight_function weight = fo_weight_custom(note_success, note_failure, &script);
     struct fixture f;
 
-    begin(&f, &weight, 100, 4);
+    fixture_open_one(&f, weight, 100, 4);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 60);
     cr_assert_eq(script.failures, 1);
     cr_assert_eq(script.last.max_weight, 100);
@@ -285,7 +269,7 @@ Test(health, own_answers_are_clamped)
     struct fo_weight_function weight = fo_weight_custom(note_success, note_failure, &script);
     struct fixture f;
 
-    begin(&f, &weight, 100, 4);
+    fixture_open_one(&f, weight, 100, 4);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 100);
     script.answer = -1e9;
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 4);
@@ -302,7 +286,7 @@ Test(health, nan_leaves_the_weight_as_it_is)
     struct fo_weight_function weight = fo_weight_custom(note_success, note_failure, &script);
     struct fixture f;
 
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 50);
     script.answer = NAN;
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 50);
@@ -324,7 +308,7 @@ Test(health, an_own_answer_of_zero_takes_the_host_down)
     struct fo_weight_function weight = fo_weight_custom(note_success, note_failure, &script);
     struct fixture f;
 
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     LIVE_IS(&f, FO_OUTCOME_FAILURE, 0);
     fixture_dispatch(&f);
     cr_assert_str_eq(fixture_story(&f), "added e0, down e0 (no health)");
@@ -369,7 +353,7 @@ Test(health, own_functions_may_call_the_library, .timeout = 20)
     struct fixture f;
 
     weight = fo_weight_custom(update_from_inside, update_from_inside, &f);
-    begin(&f, &weight, 100, 0);
+    fixture_open_one(&f, weight, 100, 0);
     for (int i = 1; i <= 20; i++)
         LIVE_IS(&f, FO_OUTCOME_FAILURE, 100 - i);
     cr_assert_eq(fo_report(f.balancer, "e0", FO_OUTCOME_FAILURE), FO_OK);
@@ -400,7 +384,7 @@ Test(health, own_functions_are_called_again_when_another_thread_was_faster)
     struct fo_weight_function weight = fo_weight_custom(count_calls, count_calls, &calls);
     struct fixture f;
 
-    begin(&f, &weight, 1048576, 0);
+    fixture_open_one(&f, weight, 1048576, 0);
     crew_run(3, fail, &f);
     cr_assert_eq(fixture_info(&f, "e0").live_weight, 1048576.0 - 60000);
     cr_assert_geq(atomic_load(&calls), 60000);

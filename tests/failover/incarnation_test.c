@@ -110,14 +110,10 @@ Test(incarnation, keeps_the_health_of_its_host)
 
 Test(incarnation, outcomes_of_the_old_one_still_move_the_host)
 {
-    struct fo_config config;
     struct fo_lease lease;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
+    fixture_open_weighed(&f, fo_weight_ratio(), 0);
     put(&f, &first);
     lease = pick(&f);
     put(&f, &second);

@@ -261,9 +261,7 @@ Test(lease_check, changes_nothing_about_where_picks_land)
     struct fixture plain;
 
     open_checked(&checked, &lines, 9);
-    fixture_init(&plain);
-    fixture_balancer(&plain, NULL);
-    fixture_add(&plain, 9, NULL);
+    fixture_open(&plain, 9, NULL);
     for (int i = 0; i < 3000; i++) {
         if (i == 1000) {
             fixture_set_weight(&checked, "e3", 25);

@@ -57,7 +57,7 @@ static void insert(struct world *world, uint32_t i, void *value)
     cr_assert_str_eq(entry->bytes, world->text[i]);
     cr_assert_null(fo__names_get(&world->names, world->text[i]), "reserved is not yet there");
     cr_assert_eq(fo__names_find(&world->names, world->text[i]), entry);
-    fo__names_set(&world->names, entry, value);
+    fo__name_set(entry, value);
     world->value[i] = value;
 }
 
@@ -76,7 +76,7 @@ static void change(struct world *world, uint32_t i, struct dice *dice)
     } else if (dice_below(dice, 2) == 0) {
         take_out(world, i);
     } else {
-        fo__names_set(&world->names, fo__names_find(&world->names, world->text[i]), value);
+        fo__name_set(fo__names_find(&world->names, world->text[i]), value);
         world->value[i] = value;
     }
 }
@@ -117,7 +117,7 @@ Test(names, keeps_apart_names_of_any_single_byte)
     cr_assert(fo__names_init(&world->names));
     for (int byte = 1; byte < 256; byte++) {
         text[0] = (char)byte;
-        fo__names_set(&world->names, fo__names_reserve(&world->names, text), &world->text[byte]);
+        fo__name_set(fo__names_reserve(&world->names, text), &world->text[byte]);
     }
     for (int byte = 1; byte < 256; byte++) {
         text[0] = (char)byte;
@@ -136,8 +136,7 @@ Test(names, takes_a_name_and_its_beginning_for_two)
     for (size_t length = FO_NAME_MAX; length > 0; length--) {
         name[length] = '\0';
         cr_assert_null(fo__names_find(&world->names, name));
-        fo__names_set(&world->names, fo__names_reserve(&world->names, name),
-                      (void *)(uintptr_t)length);
+        fo__name_set(fo__names_reserve(&world->names, name), (void *)(uintptr_t)length);
     }
     for (size_t length = 1; length <= FO_NAME_MAX; length++) {
         name[length - 1] = 'n';
@@ -152,7 +151,7 @@ Test(names, copies_the_name)
     struct world *world = world_of(44);
     char name[] = "broker-1";
 
-    fo__names_set(&world->names, fo__names_reserve(&world->names, name), world);
+    fo__name_set(fo__names_reserve(&world->names, name), world);
     memset(name, 'z', sizeof(name) - 1);
     cr_expect_eq(fo__names_get(&world->names, "broker-1"), world);
     cr_expect_null(fo__names_get(&world->names, name));

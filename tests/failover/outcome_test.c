@@ -15,16 +15,7 @@ static const fo_outcome every_outcome[] = {
 /** One endpoint of weight 100 with ratio weights. */
 static void begin(struct fixture *f, double min_weight)
 {
-    struct fo_endpoint_config endpoint = fo_endpoint_config_init("e0");
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(f, &config);
-    endpoint.min_weight = min_weight;
-    endpoint.data = fixture_data(0);
-    cr_assert_eq(fo_balancer_update(f->balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
+    fixture_open_one(f, fo_weight_ratio(), 100, min_weight);
 }
 
 static double live(struct fixture *f)

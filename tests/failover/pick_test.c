@@ -124,9 +124,7 @@ Test(pick, is_unavailable_when_every_weight_is_zero)
     const double weights[] = {0, 0, 0};
     struct fixture f;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 3, weights);
+    fixture_open(&f, 3, weights);
     expect_refused(f.balancer, FO_UNAVAILABLE);
     fixture_destroy(&f);
 }

@@ -8,35 +8,18 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static struct fo_endpoint_config entry(const char *name, double max_weight, void *data)
-{
-    struct fo_endpoint_config config = fo_endpoint_config_init(name);
-
-    config.max_weight = max_weight;
-    config.data = data;
-    return config;
-}
-
-static void begin(struct fixture *f, size_t n)
-{
-    fixture_init(f);
-    fixture_balancer(f, NULL);
-    if (n > 0)
-        fixture_add(f, n, NULL);
-}
-
 Test(replace, is_a_diff_that_removes_what_is_missing)
 {
     struct fo_endpoint_config all[] = {
-        entry("e1", 100, fixture_data(1)),             /* as it is */
-        entry("e3", 9, fixture_data(3)),               /* another weight */
-        entry("new", 1, NULL), entry("e0", 100, &all), /* other data */
+        fixture_upsert("e1", 100, fixture_data(1)),                      /* as it is */
+        fixture_upsert("e3", 9, fixture_data(3)),                        /* another weight */
+        fixture_upsert("new", 1, NULL), fixture_upsert("e0", 100, &all), /* other data */
     };
     struct fo_update_result result = fo_update_result_init();
     uint64_t gone[2], e0;
     struct fixture f;
 
-    begin(&f, 5);
+    fixture_open(&f, 5, NULL);
     gone[0] = fixture_id(&f, "e2");
     gone[1] = fixture_id(&f, "e4");
     e0 = fixture_id(&f, "e0");
@@ -64,10 +47,10 @@ Test(replace, by_the_same_list_changes_nothing)
     struct fixture f;
     char *before;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     fixture_set_weight(&f, "e1", 10);
     for (size_t i = 0; i < 3; i++) /* in another order, which is nobody's business */
-        all[i] = entry(fixture_name(2 - i), 100, fixture_data(2 - i));
+        all[i] = fixture_upsert(fixture_name(2 - i), 100, fixture_data(2 - i));
     fixture_dispatch(&f);
     fixture_story(&f);
     before = dump(f.balancer);
@@ -85,11 +68,11 @@ Test(replace, keeps_what_was_learned)
     struct fo_endpoint_config all[2];
     struct fixture f;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     fixture_set_weight(&f, "e0", 30);
     fixture_set_weight(&f, "e1", 0);
-    all[0] = entry("e0", 10, fixture_data(0));
-    all[1] = entry("e1", 10, fixture_data(1));
+    all[0] = fixture_upsert("e0", 10, fixture_data(0));
+    all[1] = fixture_upsert("e1", 10, fixture_data(1));
     cr_assert_eq(fo_balancer_replace(f.balancer, all, 2, 0, NULL), FO_OK);
     cr_assert_float_eq(fixture_info(&f, "e0").live_weight, 3, 1e-8);
     cr_assert_eq(fixture_info(&f, "e1").state, FO_STATE_DOWN);
@@ -103,7 +86,7 @@ Test(replace, refuses_an_empty_list_unless_it_is_meant)
     struct fixture f;
     char *before;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_balancer_replace(f.balancer, NULL, 0, 0, &result), FO_EINVAL);
     cr_assert(strlen(result.offence) > 0);
@@ -122,12 +105,12 @@ Test(replace, refuses_an_empty_list_unless_it_is_meant)
 
 Test(replace, refuses_an_unknown_flag)
 {
-    struct fo_endpoint_config all = entry("e0", 100, fixture_data(0));
+    struct fo_endpoint_config all = fixture_upsert("e0", 100, fixture_data(0));
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
     char *before;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_balancer_replace(f.balancer, &all, 1, 2, &result), FO_EINVAL);
     cr_assert_eq(fo_balancer_replace(f.balancer, NULL, 0, FO_REPLACE_ALLOW_EMPTY | 4, NULL),
@@ -140,17 +123,18 @@ Test(replace, refuses_an_unknown_flag)
 
 Test(replace, refuses_a_bad_entry_and_removes_nobody)
 {
-    struct fo_endpoint_config all[] = {entry("e0", 100, fixture_data(0)), entry("e0", 1, NULL)};
+    struct fo_endpoint_config all[] = {fixture_upsert("e0", 100, fixture_data(0)),
+                                       fixture_upsert("e0", 1, NULL)};
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
     char *before;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     before = dump(f.balancer);
     cr_assert_eq(fo_balancer_replace(f.balancer, all, 2, 0, &result), FO_DUPLICATE);
     cr_assert_eq(result.offender, 1);
     cr_assert_not(result.offender_removal);
-    all[1] = entry("x", -1, NULL);
+    all[1] = fixture_upsert("x", -1, NULL);
     cr_assert_eq(fo_balancer_replace(f.balancer, all, 2, 0, &result), FO_EINVAL);
     cr_assert_eq(result.offender, 1);
     cr_assert(dump_is_still(f.balancer, before));
@@ -160,11 +144,11 @@ Test(replace, refuses_a_bad_entry_and_removes_nobody)
 
 Test(replace, swaps_the_whole_membership_and_releases_the_old)
 {
-    struct fo_endpoint_config all[] = {entry("x", 1, NULL), entry("y", 1, NULL)};
+    struct fo_endpoint_config all[] = {fixture_upsert("x", 1, NULL), fixture_upsert("y", 1, NULL)};
     struct fo_lease lease;
     struct fixture f;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     fixture_dispatch(&f);
     fixture_story(&f);
     do { /* hold e0 */

@@ -11,13 +11,7 @@
 
 static void begin(struct fixture *f)
 {
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(f, &config);
-    fixture_add(f, 2, NULL);
+    fixture_open_weighed(f, fo_weight_ratio(), 2);
 }
 
 Test(report, counts_as_one_request_and_moves_health)

@@ -316,9 +316,7 @@ Test(row, of_a_balancer_that_is_gone_is_freed_by_its_thread)
     struct crew *crew;
 
     pthread_barrier_init(&orphans.step, NULL, 4);
-    fixture_init(&orphans.f);
-    fixture_balancer(&orphans.f, NULL);
-    fixture_add(&orphans.f, 3, NULL);
+    fixture_open(&orphans.f, 3, NULL);
     crew = crew_start(3, outlive, &orphans);
     pthread_barrier_wait(&orphans.step);
     fixture_close(&orphans.f, orphans.f.balancer);

@@ -23,12 +23,7 @@ static bool is_readable(const struct fo_runtime *runtime)
 
 static void begin(struct fixture *f, size_t n)
 {
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(f, &config);
+    fixture_open_weighed(f, fo_weight_ratio(), 0);
     if (n > 0)
         fixture_add(f, n, NULL);
 }

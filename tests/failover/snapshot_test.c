@@ -128,14 +128,9 @@ Test(snapshot, follows_every_outcome)
         FO_OUTCOME_SUCCESS, FO_OUTCOME_SUCCESS, FO_OUTCOME_SUCCESS,    FO_OUTCOME_DEGRADED,
         FO_OUTCOME_FAILURE, FO_OUTCOME_FAILURE, FO_OUTCOME_OVERLOADED, FO_OUTCOME_NEUTRAL};
     struct dice dice = dice_of(81);
-    struct fo_config config;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_ratio();
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 70, NULL);
+    fixture_open_weighed(&f, fo_weight_ratio(), 70);
     for (int round = 0; round < 400; round++) {
         for (int i = 0; i < 10; i++) {
             struct fo_lease lease = fo_lease_init();

@@ -138,9 +138,7 @@ Test(trial, defaults_are_one_second_doubling_to_thirty)
     const uint64_t wait_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
     struct fixture f;
 
-    fixture_init(&f);
-    fixture_balancer(&f, NULL);
-    fixture_add(&f, 1, NULL);
+    fixture_open(&f, 1, NULL);
     take_down(&f, 0);
     for (int i = 0; i < 7; i++) {
         uint64_t ms = ms_until(&f, 0, FO_STATE_TRIAL);

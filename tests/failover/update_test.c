@@ -12,23 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fo_endpoint_config upsert(const char *name, double max_weight, void *data)
-{
-    struct fo_endpoint_config config = fo_endpoint_config_init(name);
-
-    config.max_weight = max_weight;
-    config.data = data;
-    return config;
-}
-
-static void begin(struct fixture *f, size_t n)
-{
-    fixture_init(f);
-    fixture_balancer(f, NULL);
-    if (n > 0)
-        fixture_add(f, n, NULL);
-}
-
 /* ---- The result -------------------------------------------------------------------------- */
 
 Test(update, lists_what_was_added_updated_and_removed_in_the_order_given)
@@ -39,14 +22,14 @@ Test(update, lists_what_was_added_updated_and_removed_in_the_order_given)
     uint64_t id[5];
     struct fixture f;
 
-    begin(&f, 5);
+    fixture_open(&f, 5, NULL);
     for (size_t i = 0; i < 5; i++)
         id[i] = fixture_id(&f, fixture_name(i));
-    upserts[0] = upsert("z", 7, NULL);
-    upserts[1] = upsert("e4", 50, fixture_data(4));  /* another weight */
-    upserts[2] = upsert("e2", 100, fixture_data(2)); /* nothing new */
-    upserts[3] = upsert("e1", 100, &f);              /* other data */
-    upserts[4] = upsert("y", 100, NULL);
+    upserts[0] = fixture_upsert("z", 7, NULL);
+    upserts[1] = fixture_upsert("e4", 50, fixture_data(4));  /* another weight */
+    upserts[2] = fixture_upsert("e2", 100, fixture_data(2)); /* nothing new */
+    upserts[3] = fixture_upsert("e1", 100, &f);              /* other data */
+    upserts[4] = fixture_upsert("y", 100, NULL);
     cr_assert_eq(fo_balancer_update(f.balancer, upserts, 5, removals, 2, &result), FO_OK);
 
     cr_assert_eq(result.added_count, 2);
@@ -82,12 +65,12 @@ Test(update, lists_what_was_added_updated_and_removed_in_the_order_given)
 
 Test(update, lists_nothing_when_nothing_changes)
 {
-    struct fo_endpoint_config same = upsert("e0", 100, fixture_data(0));
+    struct fo_endpoint_config same = fixture_upsert("e0", 100, fixture_data(0));
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
     char *before;
 
-    begin(&f, 2);
+    fixture_open(&f, 2, NULL);
     fixture_dispatch(&f);
     fixture_story(&f);
     before = dump(f.balancer);
@@ -106,11 +89,11 @@ Test(update, lists_nothing_when_nothing_changes)
 
 Test(update, result_may_be_left_out_and_freed_twice)
 {
-    struct fo_endpoint_config config = upsert("a", 1, NULL);
+    struct fo_endpoint_config config = fixture_upsert("a", 1, NULL);
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
     config.max_weight = 2;
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, &result), FO_OK);
@@ -126,11 +109,11 @@ Test(update, result_may_be_left_out_and_freed_twice)
 Test(update, names_in_the_result_are_its_own)
 {
     char name[] = "short-lived";
-    struct fo_endpoint_config config = upsert(name, 1, NULL);
+    struct fo_endpoint_config config = fixture_upsert(name, 1, NULL);
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, &result), FO_OK);
     memset(name, 'x', sizeof(name) - 1);
     cr_assert_str_eq(result.added[0].name, "short-lived");
@@ -150,10 +133,10 @@ Test(update, names_may_be_any_bytes_up_to_the_limit)
 
     memset(longest, 0xff, FO_NAME_MAX);
     longest[FO_NAME_MAX] = '\0';
-    configs[0] = upsert(longest, 1, NULL);
-    configs[1] = upsert("\x01", 1, NULL);
-    configs[2] = upsert("a b\n\t", 1, NULL);
-    begin(&f, 0);
+    configs[0] = fixture_upsert(longest, 1, NULL);
+    configs[1] = fixture_upsert("\x01", 1, NULL);
+    configs[2] = fixture_upsert("a b\n\t", 1, NULL);
+    fixture_open(&f, 0, NULL);
     cr_assert_eq(fo_balancer_update(f.balancer, configs, 3, NULL, 0, NULL), FO_OK);
     for (int i = 0; i < 3; i++)
         cr_assert_str_eq(fixture_info(&f, configs[i].name).name, configs[i].name);
@@ -165,13 +148,14 @@ Test(update, names_may_be_any_bytes_up_to_the_limit)
 Test(update, does_nothing_at_all_when_one_removal_is_unknown)
 {
     const char *removals[] = {"e1", "ghost"};
-    struct fo_endpoint_config upserts[] = {upsert("new", 1, NULL), upsert("e0", 5, fixture_data(0)),
-                                           upsert("e2", 100, NULL)};
+    struct fo_endpoint_config upserts[] = {fixture_upsert("new", 1, NULL),
+                                           fixture_upsert("e0", 5, fixture_data(0)),
+                                           fixture_upsert("e2", 100, NULL)};
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
     char *before;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     fixture_dispatch(&f);
     fixture_story(&f);
     before = dump(f.balancer);
@@ -191,11 +175,11 @@ Test(update, a_refused_update_leaves_a_leaving_incarnation_alone)
 {
     const char *removals[] = {"e0"};
     const char *unknown[] = {"ghost"};
-    struct fo_endpoint_config back = upsert("e0", 100, fixture_data(0));
+    struct fo_endpoint_config back = fixture_upsert("e0", 100, fixture_data(0));
     struct fo_lease lease;
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
     cr_assert_eq(fo_balancer_update(f.balancer, NULL, 0, removals, 1, NULL), FO_OK);
     cr_assert_eq(fo_balancer_update(f.balancer, &back, 1, unknown, 1, NULL), FO_NOTFOUND);
@@ -215,13 +199,13 @@ Test(update, keeps_health_state_epoch_and_counters)
     struct fo_endpoint_info before[3];
     struct fixture f;
 
-    begin(&f, 3);
+    fixture_open(&f, 3, NULL);
     fixture_count(&f, 300, (uint64_t[3]){0});
     fixture_set_weight(&f, "e0", 30);
     fixture_set_weight(&f, "e1", 0);
     for (size_t i = 0; i < 3; i++) {
         before[i] = fixture_info(&f, fixture_name(i));
-        configs[i] = upsert(before[i].name, 1000, fixture_data(i));
+        configs[i] = fixture_upsert(before[i].name, 1000, fixture_data(i));
         configs[i].init_weight = 500;
         configs[i].tags = 5;
     }
@@ -245,10 +229,10 @@ Test(update, keeps_health_state_epoch_and_counters)
 
 Test(update, a_raised_minimum_lifts_the_live_weight_and_a_lowered_one_lets_it_go)
 {
-    struct fo_endpoint_config config = upsert("e0", 100, fixture_data(0));
+    struct fo_endpoint_config config = fixture_upsert("e0", 100, fixture_data(0));
     struct fixture f;
 
-    begin(&f, 1);
+    fixture_open(&f, 1, NULL);
     fixture_set_weight(&f, "e0", 10);
     config.min_weight = 25;
     cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
@@ -286,18 +270,14 @@ static void fail_and_count(size_t member, void *arg)
 
 Test(update, a_changed_max_weight_keeps_health_while_finishers_race)
 {
-    struct fo_config config;
     struct crew *crew;
     struct fixture f;
 
-    fixture_init(&f);
-    config = fixture_config(&f);
-    config.weight = fo_weight_custom(minus_a_millionth, minus_a_millionth, NULL);
-    fixture_balancer(&f, &config);
-    fixture_add(&f, 1, NULL);
+    fixture_open_weighed(&f, fo_weight_custom(minus_a_millionth, minus_a_millionth, NULL), 1);
     crew = crew_start(RACERS, fail_and_count, &f);
     for (int i = 0; i < 2000; i++) {
-        struct fo_endpoint_config change = upsert("e0", i % 2 == 0 ? 1 : 1e6, fixture_data(0));
+        struct fo_endpoint_config change =
+            fixture_upsert("e0", i % 2 == 0 ? 1 : 1e6, fixture_data(0));
         cr_assert_eq(fo_balancer_update(f.balancer, &change, 1, NULL, 0, NULL), FO_OK);
     }
     crew_join(crew);
@@ -332,11 +312,11 @@ static void pick_and_look(size_t member, void *arg)
 Test(update, when_it_returns_no_new_pick_lands_on_what_was_removed)
 {
     const char *removals[] = {"e0"};
-    struct fo_endpoint_config back = upsert("e0", 100, fixture_data(0));
+    struct fo_endpoint_config back = fixture_upsert("e0", 100, fixture_data(0));
     struct hunt hunt;
     struct crew *crew;
 
-    begin(&hunt.f, 2);
+    fixture_open(&hunt.f, 2, NULL);
     atomic_init(&hunt.gone, false);
     atomic_init(&hunt.done, false);
     crew = crew_start(2, pick_and_look, &hunt);
@@ -429,7 +409,7 @@ static void step(struct fixture *f, struct model *model)
             model->weight[i] = was_member[i] ? model->weight[i] : 0;
             continue;
         }
-        upserts[n++] = upsert(text[i], weight, (void *)data);
+        upserts[n++] = fixture_upsert(text[i], weight, (void *)data);
         added += was_member[i] ? 0 : 1;
         updated += was_member[i] && (weight != model->weight[i] || data != model->data[i]) ? 1 : 0;
         if (was_member[i] && data != model->data[i])
@@ -457,7 +437,7 @@ Test(update, agrees_with_a_model_over_thousands_of_random_updates)
     struct fo_lease leases[32] = {{0}};
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     for (int round = 0; round < ROUNDS; round++) {
         struct fo_lease *lease = &leases[below(&model, 32)];
 
@@ -483,10 +463,10 @@ Test(update, ten_thousand_come_and_half_of_them_go)
     struct fo_update_result result = fo_update_result_init();
     struct fixture f;
 
-    begin(&f, 0);
+    fixture_open(&f, 0, NULL);
     for (size_t i = 0; i < N; i++) {
         strcpy(names[i], fixture_name(i));
-        upserts[i] = upsert(names[i], 1, fixture_data(i));
+        upserts[i] = fixture_upsert(names[i], 1, fixture_data(i));
         if (i % 2 == 0)
             removals[i / 2] = names[i];
     }

@@ -188,22 +188,6 @@ Test(weight, of_your_own_needs_both_functions)
 
 /* ---- Through a balancer ------------------------------------------------------------------- */
 
-static void open_one(struct fixture *f, const struct fo_weight_function *function, double max,
-                     double min)
-{
-    struct fo_endpoint_config endpoint = fo_endpoint_config_init("e0");
-    struct fo_config config;
-
-    fixture_init(f);
-    config = fixture_config(f);
-    config.weight = *function;
-    fixture_balancer(f, &config);
-    endpoint.max_weight = max;
-    endpoint.min_weight = min;
-    endpoint.data = fixture_data(0);
-    cr_assert_eq(fo_balancer_update(f->balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
-}
-
 static double live_after(struct fixture *f, fo_outcome outcome)
 {
     fixture_pick_and_finish(f, outcome);
@@ -220,7 +204,7 @@ Test(weight, moves_with_each_outcome_as_documented)
     struct fo_weight_function ratio = fo_weight_ratio();
     struct fixture f;
 
-    open_one(&f, &ratio, 100, 0);
+    fixture_open_one(&f, ratio, 100, 0);
     expect_live(live_after(&f, FO_OUTCOME_SUCCESS), 100);
     expect_live(live_after(&f, FO_OUTCOME_FAILURE), 50);
     expect_live(live_after(&f, FO_OUTCOME_SUCCESS), 51);
@@ -240,7 +224,7 @@ Test(weight, of_a_server_that_is_only_busy_never_reaches_down)
     struct fo_weight_function ratio = fo_weight_ratio();
     struct fixture f;
 
-    open_one(&f, &ratio, 100, 0);
+    fixture_open_one(&f, ratio, 100, 0);
     for (int i = 0; i < 2000; i++)
         fixture_pick_and_finish(&f, i % 2 == 0 ? FO_OUTCOME_OVERLOADED : FO_OUTCOME_DEGRADED);
     expect_live(fixture_info(&f, "e0").live_weight, 1);
@@ -253,7 +237,7 @@ Test(weight, falls_below_the_threshold_to_down)
     struct fo_weight_function ratio = fo_weight_ratio();
     struct fixture f;
 
-    open_one(&f, &ratio, 100, 0);
+    fixture_open_one(&f, ratio, 100, 0);
     for (int i = 0; i < 6; i++)
         fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE);
     expect_live(fixture_info(&f, "e0").live_weight, 1.5625);
@@ -267,7 +251,7 @@ Test(weight, with_a_minimum_stays_there_and_up)
     struct fo_weight_function ratio = fo_weight_ratio();
     struct fixture f;
 
-    open_one(&f, &ratio, 100, 20);
+    fixture_open_one(&f, ratio, 100, 20);
     for (int i = 0; i < 50; i++)
         fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE);
     expect_live(fixture_info(&f, "e0").live_weight, 20);
@@ -282,7 +266,7 @@ Test(weight, rises_from_the_minimum_after_enough_successes_in_a_row)
     struct fixture f;
 
     ratio.recover_threshold = 3;
-    open_one(&f, &ratio, 100, 20);
+    fixture_open_one(&f, ratio, 100, 20);
     for (int i = 0; i < 10; i++)
         fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE);
     expect_live(live_after(&f, FO_OUTCOME_SUCCESS), 20);
@@ -309,7 +293,7 @@ Test(weight, of_your_own_is_told_the_endpoint)
     struct fo_weight_function custom = fo_weight_custom(of_endpoint, of_endpoint, &answer);
     struct fixture f;
 
-    open_one(&f, &custom, 100, 0);
+    fixture_open_one(&f, custom, 100, 0);
     expect_live(live_after(&f, FO_OUTCOME_FAILURE), 90);
     expect_live(live_after(&f, FO_OUTCOME_SUCCESS), 80);
     expect_live(live_after(&f, FO_OUTCOME_OVERLOADED), 79); /* a tenth of the failure's step */
@@ -322,7 +306,7 @@ Test(weight, function_is_changed_live_and_health_stays)
     struct fo_config config;
     struct fixture f;
 
-    open_one(&f, &ratio, 100, 0);
+    fixture_open_one(&f, ratio, 100, 0);
     expect_live(live_after(&f, FO_OUTCOME_FAILURE), 50);
     config = fixture_config(&f);
     config.weight = fo_weight_linear();
@@ -342,7 +326,7 @@ Test(weight, loses_no_step_of_a_millionth)
     struct fixture f;
 
     linear.failure_step = 0x1p-20;
-    open_one(&f, &linear, 0x1p20, 0);
+    fixture_open_one(&f, linear, 0x1p20, 0);
     for (int i = 0; i < 100000; i++)
         fixture_pick_and_finish(&f, FO_OUTCOME_FAILURE);
     cr_expect_eq(fixture_info(&f, "e0").live_weight, 0x1p20 - 100000);

@@ -22,8 +22,8 @@
  * endpoint is freed; otherwise the node is in the queue, and it is freed when it is taken from
  * there.
  *
- * Models     queue.c fo__queue_push and fo__queue_take, members.c fo__members_tell and
- *            fo__members_free, finish.c finish_draining, publish.c settle_leaver, events.c
+ * Models     queue.c fo__queue_push and fo__queue_take, endpoint.c fo__endpoint_tell,
+ *            members.c fo__members_free, finish.c finish_draining, publish.c settle_leaver, events.c
  *            take_endpoint, tell and bury
  * Processes  an updater that removes the endpoint and, when no lease is open, releases it; a
  *            finisher that releases it otherwise; the dispatcher, which looks twice without being

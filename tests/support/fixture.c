@@ -169,6 +169,39 @@ struct fo_balancer *fixture_balancer(struct fixture *f, const struct fo_config *
     return balancer;
 }
 
+void fixture_open(struct fixture *f, size_t n, const double *weights)
+{
+    fixture_init(f);
+    fixture_balancer(f, NULL);
+    if (n > 0)
+        fixture_add(f, n, weights);
+}
+
+void fixture_open_weighed(struct fixture *f, struct fo_weight_function weight, size_t n)
+{
+    struct fo_config config;
+
+    fixture_init(f);
+    config = fixture_config(f);
+    config.weight = weight;
+    fixture_balancer(f, &config);
+    if (n > 0)
+        fixture_add(f, n, NULL);
+}
+
+void fixture_open_one(struct fixture *f, struct fo_weight_function weight, double max_weight,
+                      double min_weight)
+{
+    struct fo_endpoint_config endpoint = fixture_upsert("e0", max_weight, fixture_data(0));
+    fo_status status;
+
+    fixture_open_weighed(f, weight, 0);
+    endpoint.min_weight = min_weight;
+    status = fo_balancer_update(f->balancer, &endpoint, 1, NULL, 0, NULL);
+    assert(status == FO_OK);
+    (void)status;
+}
+
 void fixture_close(struct fixture *f, struct fo_balancer *balancer)
 {
     size_t at = 0;
@@ -280,6 +313,15 @@ void *fixture_data(size_t i)
 size_t fixture_index(const struct fo_endpoint *endpoint)
 {
     return (size_t)((uintptr_t)fo_endpoint_data(endpoint) - 1);
+}
+
+struct fo_endpoint_config fixture_upsert(const char *name, double max_weight, void *data)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init(name);
+
+    config.max_weight = max_weight;
+    config.data = data;
+    return config;
 }
 
 void fixture_add_to(struct fo_balancer *balancer, size_t n, const double *weights,

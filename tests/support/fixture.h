@@ -69,6 +69,16 @@ struct fo_config fixture_config(struct fixture *f);
 /** Makes a balancer (config NULL: fixture_config()) whose events are recorded; never NULL. */
 struct fo_balancer *fixture_balancer(struct fixture *f, const struct fo_config *config);
 
+/** All of the above at once, and e0 … e(n−1) of those weights (NULL: 100 each). */
+void fixture_open(struct fixture *f, size_t n, const double *weights);
+
+/** As fixture_open(), but outcomes move the weights (100 each) by this function. */
+void fixture_open_weighed(struct fixture *f, struct fo_weight_function weight, size_t n);
+
+/** As fixture_open_weighed(), with e0 only, of these weights. */
+void fixture_open_one(struct fixture *f, struct fo_weight_function weight, double max_weight,
+                      double min_weight);
+
 /** Destroys one balancer early; its leases may still be open. */
 void fixture_close(struct fixture *f, struct fo_balancer *balancer);
 
@@ -87,6 +97,9 @@ const char *fixture_name(size_t i);
 /** The data of endpoint i, and back. */
 void *fixture_data(size_t i);
 size_t fixture_index(const struct fo_endpoint *endpoint);
+
+/** The configuration of an endpoint of that weight and data. */
+struct fo_endpoint_config fixture_upsert(const char *name, double max_weight, void *data);
 
 /** Adds e0 … e(n−1) to f->balancer in one update; weights NULL: 100 each. */
 void fixture_add(struct fixture *f, size_t n, const double *weights);
