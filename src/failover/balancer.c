@@ -48,7 +48,7 @@ static uint32_t default_row_limit(void)
 static uint64_t next_balancer_id(void)
 {
     static _Atomic uint64_t last_id;
-    return fo__add_relaxed(&last_id, 1) + 1;
+    return fo__add_relaxed(&last_id, FO__BALANCER_ID_STEP) + FO__BALANCER_ID_STEP;
 }
 
 /** The parts that are allocated one by one; on failure free_parts() takes what there is. */
@@ -93,12 +93,13 @@ static void check_leases(struct fo_balancer *balancer, const struct fo_config *c
     balancer->check.log = config->log;
     balancer->check.log_arg = config->log_arg;
     fo__lease_check_attach(&balancer->check);
-    atomic_init(&balancer->core.attention, FO__ATTENTION_CHECK);
+    fo__attention_raise(&balancer->core, FO__ATTENTION_CHECK);
 }
 
 static fo_status make(const struct fo_config *config, struct fo_balancer **out)
 {
     uint64_t seed = config->seed != 0 ? config->seed : fo__rng_system_seed();
+    uint64_t id = next_balancer_id();
     uint32_t row_limit = config->row_limit != 0 ? config->row_limit : default_row_limit();
     struct fo_balancer *balancer = aligned_alloc(_Alignof(struct fo_balancer), sizeof(*balancer));
     fo_status status;
@@ -113,7 +114,8 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     }
     balancer->core.group_changes = &balancer->group->changes;
     balancer->core.group_is_shared = balancer->group->shared;
-    fo__row_set_init(&balancer->core.rows, next_balancer_id(), row_limit, seed);
+    fo__row_set_init(&balancer->core.rows, id, row_limit, seed);
+    atomic_init(&balancer->core.gate, id);
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
     atomic_init(&balancer->alive, 1);

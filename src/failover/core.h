@@ -10,10 +10,12 @@
 
 #include <failover/health.h>
 
-/* Bits of core.attention. 0 lets a pick take the short way. */
+/* What makes every pick take the long way: bits of core.gate. */
 #define FO__OFFERS 16u /* trials on offer at once */
-#define FO__ATTENTION_OFFERS ((1u << FO__OFFERS) - 1)
-#define FO__ATTENTION_CHECK (1u << FO__OFFERS) /* leases are checked: never taken back */
+#define FO__ATTENTION_OFFER(i) (UINT64_C(1) << (FO__ATTENTION_SHIFT + (i)))
+#define FO__ATTENTION_OFFERS (((UINT64_C(1) << FO__OFFERS) - 1) << FO__ATTENTION_SHIFT)
+#define FO__ATTENTION_CHECK FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
+#define FO__ATTENTION_SHIFT 47
 
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
 struct fo__settings {
@@ -21,10 +23,11 @@ struct fo__settings {
 };
 
 struct fo__core {
-    /* Read by every pick and finish, written by updates and when a trial is offered or taken: one line,
-     * with the balancer's id, which is the first of `rows`. */
+    /* Read by every pick and finish, written by updates and when a trial is offered or taken: one line. */
     struct fo__snapshot *_Atomic snapshot;
-    _Atomic uint32_t attention;
+    /* The balancer's id while nothing needs attention: the key under which a thread's row is at home.
+     * Bits of attention above it make that look-up fail, so a pick finds out both with one compare. */
+    _Atomic uint64_t gate;
     _Atomic uint32_t leaving; /* endpoints that may be draining: finishes must look (release.h) */
     struct fo__settings *_Atomic settings;
 
@@ -37,11 +40,26 @@ struct fo__core {
     _Atomic uint64_t changes_seen;
     bool group_is_shared;
 
-    /* Endpoints whose host waits for a trial request; the bit of the same number in `attention`. */
+    /* Endpoints whose host waits for a trial request; the attention of the same number in `gate`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];
 };
 
-_Static_assert(offsetof(struct fo__core, rows.balancer_id) < FO__CACHE_LINE, "read with snapshot");
 _Static_assert(offsetof(struct fo__core, rows.fallback) >= FO__CACHE_LINE, "written by many");
+
+/** What needs attention now. */
+static inline uint64_t fo__attention(const struct fo__core *core)
+{
+    return fo__load_acquire(&core->gate) >> FO__ATTENTION_SHIFT << FO__ATTENTION_SHIFT;
+}
+
+static inline void fo__attention_raise(struct fo__core *core, uint64_t attention)
+{
+    fo__or_acq_rel(&core->gate, attention);
+}
+
+static inline void fo__attention_end(struct fo__core *core, uint64_t attention)
+{
+    fo__and_acq_rel(&core->gate, ~attention);
+}
 
 #endif

@@ -103,13 +103,13 @@ static bool is_behind(struct fo__core *core, uint64_t *changes)
 static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
                            const struct fo__limits *limits, uint64_t *word)
 {
-    *word = fo__load_acquire(&snapshot->slot[slot].host->word);
+    *word = fo__load_acquire(snapshot->slot[slot].word);
     return fo__limits_allow(limits, snapshot, slot) ? fo__slot_worth(snapshot, slot, *word) : 0;
 }
 
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
  * that are behind. */
-static uint32_t scan(const struct fo__snapshot *snapshot, struct fo__row *row,
+static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct fo__row *row,
                      const struct fo__limits *limits, uint64_t *word)
 {
     uint64_t total = 0;
@@ -122,15 +122,16 @@ static uint32_t scan(const struct fo__snapshot *snapshot, struct fo__row *row,
         uint64_t worth = live_worth(snapshot, i, limits, word);
 
         if (at < worth)
-            return i;
+            return &snapshot->slot[i];
         at -= worth;
     }
-    return FO__NO_SLOT;
+    return NULL;
 }
 
 /** Draws until a slot holds good. *worthless: there is nothing to draw from. */
-static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
-                            const struct fo__limits *limits, uint64_t *word, bool *worthless)
+static const struct fo__slot *try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
+                                          const struct fo__limits *limits, uint64_t *word,
+                                          bool *worthless)
 {
     for (int draws = 0; draws < DRAWS; draws++) {
         struct fo__without without;
@@ -142,26 +143,27 @@ static uint32_t try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
                                          : draw_tagged(snapshot, row, limits, &without);
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
-            return FO__NO_SLOT;
-        *word = fo__load_acquire(&snapshot->slot[slot].host->word);
+            return NULL;
+        *word = fo__load_acquire(snapshot->slot[slot].word);
         worth = fo__slot_worth(snapshot, slot, *word);
         if (worth > 0 && worth == fo__load_relaxed(&snapshot->tree.node[0][slot]) &&
             fo__limits_allow(limits, snapshot, slot))
-            return slot;
+            return &snapshot->slot[slot];
         mend_block(snapshot, slot);
     }
-    return FO__NO_SLOT;
+    return NULL;
 }
 
-uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
-                            struct fo__row *row, const struct fo__limits *limits, uint64_t *word)
+const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
+                                          struct fo__row *row, const struct fo__limits *limits,
+                                          uint64_t *word)
 {
     uint64_t changes = 0;
     bool worthless;
-    uint32_t slot = try_to_draw(snapshot, row, limits, word, &worthless);
-    bool behind = slot == FO__NO_SLOT && is_behind(core, &changes);
+    const struct fo__slot *slot = try_to_draw(snapshot, row, limits, word, &worthless);
+    bool behind = slot == NULL && is_behind(core, &changes);
 
-    if (slot != FO__NO_SLOT)
+    if (slot != NULL)
         return slot;
     if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
         return try_to_draw(snapshot, row, limits, word, &worthless);

@@ -36,7 +36,7 @@ struct fo_endpoint {
     /* Read-only. */
     uint64_t id;
     uint32_t index; /* dense number in the balancer; used again after this one is freed */
-    fo__cell_ref cell;
+    struct fo__cell_ref cell;
     struct fo__host *host;
     struct fo__core *core;
     void *data;
@@ -82,7 +82,7 @@ void fo__endpoint_destroy(struct fo_endpoint *endpoint);
 /** Counts a lease as started in the row, or in the shared cell; returns the row's cell or NULL. In a
  * read section. */
 static inline struct fo__cell *fo__endpoint_start(struct fo_endpoint *endpoint, struct fo__row *row,
-                                                  fo__cell_ref ref)
+                                                  struct fo__cell_ref ref)
 {
     struct fo__cell *cell = fo__row_cell(row, ref);
 

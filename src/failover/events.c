@@ -63,7 +63,7 @@ static size_t tell_membership(struct fo_endpoint *endpoint, fo_event_kind kind)
 /** Tells how the host's state differs from what was told last. */
 static size_t tell_state(struct fo_endpoint *endpoint)
 {
-    uint64_t now = fo__load_acquire(&endpoint->host->word);
+    uint64_t now = fo__load_acquire(endpoint->host->word);
     fo_state old_state = fo__word_state(endpoint->seen_word);
     fo_state new_state = fo__word_state(now);
     uint32_t steps = (fo__word_epoch(now) - fo__word_epoch(endpoint->seen_word)) & FO__EPOCH_MASK;

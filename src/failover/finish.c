@@ -56,14 +56,15 @@ void fo__finish_count(struct fo__core *core, struct fo_endpoint *endpoint, bool 
 
 static void apply(const struct fo_lease *lease, fo_outcome outcome)
 {
-    uint64_t word = fo__load_acquire(&fo__lease_host(lease)->word);
+    uint64_t taken_with = fo__lease_taken_with(lease);
     struct fo__evidence evidence;
 
-    if (outcome == FO_OUTCOME_SUCCESS && fo__word_is_whole(word))
+    if (outcome == FO_OUTCOME_SUCCESS &&
+        fo__word_is_whole(fo__load_acquire(fo__lease_host_word(lease))))
         return;
     evidence.outcome = outcome;
-    evidence.epoch = fo__lease_epoch(lease);
-    evidence.is_trial = (lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
+    evidence.epoch = fo__word_epoch(taken_with);
+    evidence.is_trial = (taken_with & FO__LEASE_IS_TRIAL) != 0;
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }
@@ -72,15 +73,14 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
 static __attribute__((noinline)) fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
 {
     struct fo_endpoint *endpoint;
-    uint64_t origin;
     bool is_open;
 
     if (lease == NULL || lease->endpoint == NULL || !fo__outcome_is_valid(outcome))
         return FO_EINVAL;
     endpoint = lease->endpoint;
-    origin = lease->reserved_wide[FO__LEASE_ORIGIN];
-    is_open = (origin & FO__ORIGIN_IS_CHECKED) == 0 || fo__lease_check_close(lease);
-    if (is_open && (origin & FO__ORIGIN_PROCESS_MASK) == fo__process_generation) {
+    is_open =
+        (fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) == 0 || fo__lease_check_close(lease);
+    if (is_open && fo__lease_is_of_process(lease)) {
         apply(lease, outcome);
         fo__finish_count(fo__lease_core(lease), endpoint, fo__outcome_is_failed(outcome));
     }
@@ -88,30 +88,28 @@ static __attribute__((noinline)) fo_status finish_slow(struct fo_lease *lease, f
     return is_open ? FO_OK : FO_EINVAL;
 }
 
-/** Whether nothing about the finish is special, as far as the lease and the host word tell. */
+/** Whether nothing about the finish is special, as far as the lease and the host word tell (lease.h). */
 static inline bool is_ordinary(const struct fo_lease *lease, fo_outcome outcome)
 {
     return lease != NULL && lease->endpoint != NULL && outcome == FO_OUTCOME_SUCCESS &&
-           lease->reserved_wide[FO__LEASE_ORIGIN] == fo__process_generation &&
-           fo__word_is_whole(fo__load_acquire(&fo__lease_host(lease)->word));
+           lease->reserved_wide[FO__LEASE_THREAD] == fo__thread_rows.thread_id &&
+           fo__load_acquire(fo__lease_host_word(lease)) == fo__lease_taken_with(lease);
 }
 
 fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
 {
+    struct fo__rcu_section section;
     struct fo__cell *cell;
 
-    if (fo__unlikely(!is_ordinary(lease, outcome)) ||
-        fo__unlikely(!fo__row_is_mine(lease->reserved_pointer[FO__LEASE_ROW])) ||
-        fo__unlikely(!fo__rcu_is_registered()))
+    if (fo__unlikely(!is_ordinary(lease, outcome) || !fo__rcu_enter(&section)))
         return finish_slow(lease, outcome);
-    fo__rcu_read_lock_cheap();
     if (fo__unlikely(fo__load_acquire(&fo__lease_core(lease)->leaving) != 0)) {
-        fo__rcu_read_unlock_cheap();
+        fo__rcu_leave(&section);
         return finish_slow(lease, outcome);
     }
     cell = lease->reserved_pointer[FO__LEASE_CELL];
     fo__count_release(&cell->finished);
-    fo__rcu_read_unlock_cheap();
+    fo__rcu_leave(&section);
     lease->endpoint = NULL;
     return FO_OK;
 }

@@ -97,7 +97,7 @@ fo_status fo_after_fork(void)
     fo_status status;
 
     fo__cold_begin();
-    fo__process_generation++;
+    fo__row_thread_after_fork();
     fo__members_for_each(after_fork);
     status = fo__runtimes_after_fork();
     fo__cold_end();

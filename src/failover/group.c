@@ -76,6 +76,7 @@ void fo__group_unref(struct fo_group *group)
     if (!last)
         return;
     fo__names_fini(&group->hosts);
+    fo__words_fini(&group->words);
     pthread_mutex_destroy(&group->lock);
     fo__runtime_release(group->runtime);
     free(group);
@@ -83,21 +84,32 @@ void fo__group_unref(struct fo_group *group)
 
 /* ---- Hosts ------------------------------------------------------------------------------- */
 
-/** Caller holds the group lock. */
-static struct fo__host *make_host(struct fo_group *group, const char *name, uint64_t word)
+/** The parts that are allocated; NULL when one cannot be had. Caller holds the group lock. */
+static struct fo__host *allocate_host(struct fo_group *group, const char *name, uint64_t word)
 {
-    struct fo__host *host = aligned_alloc(FO__CACHE_LINE, (sizeof(*host) + FO__CACHE_LINE - 1) /
-                                                              FO__CACHE_LINE * FO__CACHE_LINE);
+    struct fo__host *host = calloc(1, sizeof(*host));
 
     if (host == NULL)
         return NULL;
-    memset(host, 0, sizeof(*host));
-    host->name = fo__names_reserve(&group->hosts, name);
+    host->word = fo__words_acquire(&group->words, word);
+    if (host->word != NULL)
+        host->name = fo__names_reserve(&group->hosts, name);
     if (host->name == NULL) {
+        if (host->word != NULL)
+            fo__words_release(&group->words, host->word);
         free(host);
         return NULL;
     }
-    atomic_init(&host->word, word);
+    return host;
+}
+
+/** Caller holds the group lock. */
+static struct fo__host *make_host(struct fo_group *group, const char *name, uint64_t word)
+{
+    struct fo__host *host = allocate_host(group, name, word);
+
+    if (host == NULL)
+        return NULL;
     host->group = group;
     host->queue = &group->runtime->queue;
     fo__node_init(&host->node, FO__NODE_HOST);
@@ -150,6 +162,9 @@ void fo__group_free_host(struct fo__host *host)
 {
     struct fo_group *group = host->group;
 
+    pthread_mutex_lock(&group->lock);
+    fo__words_release(&group->words, host->word);
+    pthread_mutex_unlock(&group->lock);
     free(host);
     fo__group_unref(group);
 }

@@ -11,6 +11,7 @@
 #include "endpoint.h"
 #include "names.h"
 #include "runtime.h"
+#include "words.h"
 
 #include <failover/group.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@ struct fo_group {
 
     pthread_mutex_t lock;
     struct fo__names hosts; /* under the lock */
+    struct fo__words words; /* of the hosts; under the lock */
     uint32_t references;    /* the creator, balancers and hosts; under the lock */
 };
 

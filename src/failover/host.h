@@ -4,11 +4,14 @@
  *
  * The host word holds everything that decides a pick, so that one load decides and one CAS changes:
  *
- *     63            40 39      32 31                             0
- *     ├─── epoch ──────┼─ flags ──┼─ health, in units of 2^-31 ───┤
+ *     63      56 55                            24 23             0
+ *     ├─ flags ──┼── loss, in units of 2^-31 ──────┼──── epoch ─────┤
  *
- * Health is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still
- * computes with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
+ * Loss is what is missing to full health. Loss and not health, and the epoch lowest, so that a host
+ * is whole, with health 1 and no flag, exactly when its word is below 2^24: one compare.
+ *
+ * It is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still computes
+ * with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
  *
  * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
  * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
@@ -31,37 +34,45 @@
 #include <stddef.h>
 
 #define FO__HEALTH_ONE (UINT64_C(1) << 31)
-#define FO__HEALTH_MASK UINT64_C(0xffffffff)
-#define FO__FLAG_DOWN (UINT64_C(1) << 32)
-#define FO__FLAG_DUE (UINT64_C(1) << 33)   /* a trial is offered */
-#define FO__FLAG_TRIAL (UINT64_C(1) << 34) /* a trial is out */
-#define FO__FLAGS_MASK (UINT64_C(0xff) << 32)
-#define FO__EPOCH_SHIFT 40
-#define FO__EPOCH_MASK UINT32_C(0xffffff)
-/* Everything but the epoch. */
-#define FO__STATE_MASK (FO__HEALTH_MASK | FO__FLAGS_MASK)
+#define FO__EPOCH_BITS 24
+#define FO__EPOCH_MASK ((UINT64_C(1) << FO__EPOCH_BITS) - 1)
+#define FO__FLAG_DOWN (UINT64_C(1) << 56)
+#define FO__FLAG_DUE (UINT64_C(1) << 57)   /* a trial is offered */
+#define FO__FLAG_TRIAL (UINT64_C(1) << 58) /* a trial is out */
+#define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
 
+/** Health in units of 2^-31. */
 static inline uint32_t fo__word_health(uint64_t word)
 {
-    return (uint32_t)(word & FO__HEALTH_MASK);
+    return (uint32_t)(FO__HEALTH_ONE - (uint32_t)(word >> FO__EPOCH_BITS));
 }
 
 static inline uint32_t fo__word_epoch(uint64_t word)
 {
-    return (uint32_t)(word >> FO__EPOCH_SHIFT);
+    return (uint32_t)(word & FO__EPOCH_MASK);
 }
 
-/** The word of the next epoch, with that health and those flags. */
+/** The word of that epoch, of its lower bits at least, with that health and those flags. */
+static inline uint64_t fo__word_of(uint64_t epoch, uint64_t health, uint64_t flags)
+{
+    return flags | (FO__HEALTH_ONE - health) << FO__EPOCH_BITS | (epoch & FO__EPOCH_MASK);
+}
+
 static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint64_t flags)
 {
-    uint64_t epoch = (word >> FO__EPOCH_SHIFT) + 1; /* the carry falls off at 2^24 */
-    return epoch << FO__EPOCH_SHIFT | flags | health;
+    return fo__word_of(word + 1, health, flags);
+}
+
+/** The word with another health. */
+static inline uint64_t fo__word_with_health(uint64_t word, uint64_t health)
+{
+    return fo__word_of(word, health, word & FO__FLAGS_MASK);
 }
 
 /** Whether a host may be picked without a second thought: health exactly 1 and no flag. */
 static inline bool fo__word_is_whole(uint64_t word)
 {
-    return word << (64 - FO__EPOCH_SHIFT) == FO__HEALTH_ONE << (64 - FO__EPOCH_SHIFT);
+    return word <= FO__EPOCH_MASK;
 }
 
 /** What the public calls that. */
@@ -79,11 +90,8 @@ struct fo_endpoint;
 enum fo__trial_phase { FO__TRIAL_NONE, FO__TRIAL_WAITING, FO__TRIAL_OFFERED };
 
 struct fo__host {
-    /* Read by every pick, written when something changed: alone on its line. */
-    _Atomic uint64_t word;
-    char line_of_its_own[FO__CACHE_LINE - sizeof(uint64_t)];
-
     /* Read-only. */
+    _Atomic uint64_t *word; /* the host word; the group's (words.h) */
     struct fo_group *group;
     struct fo__queue *queue;
     struct fo__name *name;
@@ -104,7 +112,5 @@ struct fo__host {
     uint32_t trials_failed;
     bool trial_was_out; /* at the timer's last look */
 };
-
-_Static_assert(offsetof(struct fo__host, group) == FO__CACHE_LINE, "the word has its own line");
 
 #endif

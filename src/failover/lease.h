@@ -3,13 +3,19 @@
  * Lease: what the reserved words of struct fo_lease mean.
  *
  * A lease carries all that a finish needs while its endpoint is an ordinary member and the thread the
- * one that picked: the host, the cell, and the row to see whose it is. Such a finish looks nothing up
- * and does not touch the endpoint: at N = 10,000 that is one cache miss in three.
+ * one that picked: the host word, the cell, and the thread whose cell it is. Such a finish looks
+ * nothing up and does not touch the endpoint: at N = 10,000 that is one cache miss in three.
+ *
+ * Two compares tell a finish that nothing is special. The lease's thread is the calling one: then the
+ * cell is its own, the process generation the same, and cheap read sections are allowed. And the host
+ * word is still the one that the lease was taken with: ordinary leases are of hosts that are whole,
+ * all others have a bit in it that no host word has.
  */
 #ifndef FO_LEASE_H
 #define FO_LEASE_H
 
 #include "core.h"
+#include "rcu.h"
 
 #include <failover/balancer.h>
 
@@ -17,56 +23,62 @@ _Static_assert(sizeof(struct fo_lease) == 64, "a lease is one cache line");
 _Static_assert(offsetof(struct fo_lease, endpoint) == 0, "the public part comes first");
 
 /* Which reserved word is what. */
-enum { FO__LEASE_HOST, FO__LEASE_CORE, FO__LEASE_ROW, FO__LEASE_CELL }; /* reserved_pointer */
-enum { FO__LEASE_WORD, FO__LEASE_ORIGIN, FO__LEASE_NONCE };             /* reserved_wide */
+enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL };     /* reserved_pointer */
+enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wide */
 
-/* The origin of an ordinary lease is the process generation and no more, so one compare tells a
- * finish that there is nothing special about it. */
-#define FO__ORIGIN_IS_TRIAL (UINT64_C(1) << 32)
-#define FO__ORIGIN_IS_CHECKED (UINT64_C(1) << 33) /* its nonce is in the table of lease_check.c */
-#define FO__ORIGIN_PROCESS_MASK UINT64_C(0xffffffff)
-
-/** Counts forks: leases of another process generation are void. */
-extern uint64_t fo__process_generation;
+/* Bits beside the host word that a lease was taken with; no host word has them. */
+#define FO__LEASE_IS_CHECKED (UINT64_C(1) << 61) /* its nonce is in the table of lease_check.c */
+#define FO__LEASE_IS_TRIAL (UINT64_C(1) << 62)
+#define FO__LEASE_IS_ILL (UINT64_C(1) << 63) /* the host was not whole */
 
 static inline struct fo__core *fo__lease_core(const struct fo_lease *lease)
 {
     return lease->reserved_pointer[FO__LEASE_CORE];
 }
 
-static inline struct fo__host *fo__lease_host(const struct fo_lease *lease)
+static inline _Atomic uint64_t *fo__lease_host_word(const struct fo_lease *lease)
 {
-    return lease->reserved_pointer[FO__LEASE_HOST];
+    return lease->reserved_pointer[FO__LEASE_HOST_WORD];
 }
 
-static inline uint32_t fo__lease_epoch(const struct fo_lease *lease)
+/** The host word that it was taken with, and bits of the lease. */
+static inline uint64_t fo__lease_taken_with(const struct fo_lease *lease)
 {
-    return fo__word_epoch(lease->reserved_wide[FO__LEASE_WORD]);
+    return lease->reserved_wide[FO__LEASE_TAKEN_WITH];
 }
 
-/* The whole host word and no half of it: narrower stores, vectorised, hold up the loads behind them.
- */
+/** Whether it was picked in this process, or in a parent of it. */
+static inline bool fo__lease_is_of_process(const struct fo_lease *lease)
+{
+    return lease->reserved_wide[FO__LEASE_THREAD] >> FO__THREAD_NUMBER_BITS ==
+           fo__process_generation;
+}
+
 static inline void fo__lease_fill(struct fo_lease *lease, struct fo__core *core,
-                                  struct fo__row *row, struct fo__cell *cell,
-                                  const struct fo__slot *slot, uint64_t word, uint64_t flags)
+                                  struct fo__cell *cell, const struct fo__slot *slot,
+                                  uint64_t taken_with, uint64_t thread_id)
 {
     lease->endpoint = slot->endpoint;
-    lease->reserved_pointer[FO__LEASE_HOST] = slot->host;
+    lease->reserved_pointer[FO__LEASE_HOST_WORD] = slot->word;
     lease->reserved_pointer[FO__LEASE_CORE] = core;
-    lease->reserved_pointer[FO__LEASE_ROW] = row;
     lease->reserved_pointer[FO__LEASE_CELL] = cell;
-    lease->reserved_wide[FO__LEASE_WORD] = word;
-    lease->reserved_wide[FO__LEASE_ORIGIN] = fo__process_generation | flags;
+    lease->reserved_wide[FO__LEASE_TAKEN_WITH] = taken_with;
+    lease->reserved_wide[FO__LEASE_THREAD] = thread_id;
 }
 
 /** Counts a lease of the slot as started and fills it. In the read section of the pick. */
 static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core,
                                    struct fo__row *row, const struct fo__slot *slot, uint64_t word,
-                                   uint64_t flags)
+                                   uint64_t bits)
 {
     struct fo__cell *cell = fo__endpoint_start(slot->endpoint, row, slot->cell);
+    bool at_home = cell != NULL && fo__rcu_is_cheap();
+    uint64_t no_thread = fo__process_generation << FO__THREAD_NUMBER_BITS;
 
-    fo__lease_fill(lease, core, row, cell, slot, word, flags);
+    if (!fo__word_is_whole(word))
+        bits |= FO__LEASE_IS_ILL;
+    fo__lease_fill(lease, core, cell, slot, word | bits,
+                   at_home ? fo__thread_rows.thread_id : no_thread);
 }
 
 #endif

@@ -60,7 +60,7 @@ void fo__lease_check_open(struct fo_lease *lease)
     pthread_mutex_lock(&lock);
     if (make_room()) {
         lease->reserved_wide[FO__LEASE_NONCE] = ++last_nonce;
-        lease->reserved_wide[FO__LEASE_ORIGIN] |= FO__ORIGIN_IS_CHECKED;
+        lease->reserved_wide[FO__LEASE_TAKEN_WITH] |= FO__LEASE_IS_CHECKED;
         put(last_nonce, fo__lease_core(lease));
         used++;
     }

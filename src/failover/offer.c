@@ -12,7 +12,7 @@ bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint)
         struct fo_endpoint *nobody = NULL;
 
         if (fo__cas_acq_rel(&core->offer[i], &nobody, endpoint)) {
-            fo__or_acq_rel(&core->attention, 1u << i);
+            fo__attention_raise(core, FO__ATTENTION_OFFER(i));
             return true;
         }
     }
@@ -29,9 +29,9 @@ void fo__offer_withdraw(struct fo__core *core, struct fo_endpoint *endpoint)
 
 static void clear_bit(struct fo__core *core, uint32_t i)
 {
-    fo__and_acq_rel(&core->attention, ~(1u << i));
+    fo__attention_end(core, FO__ATTENTION_OFFER(i));
     if (fo__load_acquire(&core->offer[i]) != NULL)
-        fo__or_acq_rel(&core->attention, 1u << i);
+        fo__attention_raise(core, FO__ATTENTION_OFFER(i));
 }
 
 /** The slot of the endpoint on offer, if the limits allow it. */
@@ -64,24 +64,24 @@ static bool claim(struct fo__core *core, uint32_t i, struct fo_endpoint *endpoin
 bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
                     const struct fo__limits *limits, struct fo_lease *lease)
 {
-    uint32_t bits = fo__load_acquire(&core->attention) & FO__ATTENTION_OFFERS;
+    uint64_t attention = fo__attention(core);
 
     for (uint32_t i = 0; i < FO__OFFERS; i++) {
         const struct fo__slot *slot;
         uint32_t at;
         uint64_t word;
 
-        if ((bits & 1u << i) == 0)
+        if ((attention & FO__ATTENTION_OFFER(i)) == 0)
             continue;
         at = offered_slot(core, snapshot, i, limits);
         if (at == FO__NO_SLOT || !claim(core, i, snapshot->slot[at].endpoint))
             continue;
         slot = &snapshot->slot[at];
-        word = fo__load_acquire(&slot->endpoint->host->word);
+        word = fo__load_acquire(slot->word);
         if ((word & FO__FLAG_DUE) != 0 &&
-            fo__cas_acq_rel(&slot->endpoint->host->word, &word,
+            fo__cas_acq_rel(slot->word, &word,
                             (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
-            fo__lease_start(lease, core, row, slot, word, FO__ORIGIN_IS_TRIAL);
+            fo__lease_start(lease, core, row, slot, word, FO__LEASE_IS_TRIAL);
             return true;
         }
     }

@@ -61,15 +61,10 @@ static void set_live_weight(struct rules *rules, uint64_t word)
         input->live_weight = health * (input->max_weight / (double)FO__HEALTH_ONE);
 }
 
-static uint64_t with_health(uint64_t word, uint64_t health)
-{
-    return (word & ~FO__HEALTH_MASK) | health;
-}
-
 /** A minimum of one balancer's does not lift what another balancer, or an older minimum, let fall. */
 static uint64_t with_less_health(uint64_t word, uint64_t health)
 {
-    return health < fo__word_health(word) ? with_health(word, health) : word;
+    return health < fo__word_health(word) ? fo__word_with_health(word, health) : word;
 }
 
 /* ---- Judging a host that is up ------------------------------------------------------------ */
@@ -85,7 +80,7 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
         if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
             return word;
         health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
-        return health > 0 ? with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+        return health > 0 ? fo__word_with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
@@ -181,6 +176,11 @@ static fo_reason reason_of(uint64_t before, uint64_t after, fo_outcome outcome)
     return (after & FO__FLAG_DUE) != 0 ? FO_REASON_BACKOFF_OVER : FO_REASON_TRIAL_FAILED;
 }
 
+static bool is_transition(uint64_t before, uint64_t after)
+{
+    return ((before ^ after) & (FO__FLAGS_MASK | FO__EPOCH_MASK)) != 0;
+}
+
 /** One CAS and what must follow it in the same read section. */
 static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
                         uint64_t after, fo_outcome outcome)
@@ -190,7 +190,7 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
     uint32_t slot;
 
     fo__rcu_read_lock();
-    if (!fo__cas_acq_rel(&host->word, &before, after)) {
+    if (!fo__cas_acq_rel(host->word, &before, after)) {
         fo__rcu_read_unlock();
         return false;
     }
@@ -200,11 +200,11 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
         fo__snapshot_mend(snapshot, slot);
     if (slot == FO__NO_SLOT || core->group_is_shared)
         fo__add_release(core->group_changes, 1);
-    if (((before ^ after) & ~FO__HEALTH_MASK) != 0)
+    if (is_transition(before, after))
         fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
      * pick that would be refused, or else the dispatcher, mends that. */
-    if (slot == FO__NO_SLOT || ((before ^ after) & ~FO__HEALTH_MASK) != 0)
+    if (slot == FO__NO_SLOT || is_transition(before, after))
         fo__queue_push(host->queue, &host->node);
     fo__rcu_read_unlock();
     return true;
@@ -215,7 +215,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
 {
     struct rules rules = rules_of(core, endpoint);
     struct fo__host *host = endpoint->host;
-    uint64_t before = fo__load_acquire(&host->word);
+    uint64_t before = fo__load_acquire(host->word);
     bool streak_is_long;
     uint64_t after;
 
@@ -223,7 +223,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
         return;
     streak_is_long = extend_streak(&rules, host, before, evidence);
     do {
-        before = fo__load_acquire(&host->word);
+        before = fo__load_acquire(host->word);
         if (fo__word_epoch(before) != evidence->epoch)
             return; /* it happened before the host's last transition: it tells nothing */
         after = (before & FO__FLAG_DOWN) != 0

@@ -38,38 +38,67 @@
 #include "rng.h"
 
 #define REDRAWS 8
+#define LARGE 512 /* endpoints: their slots, words and cells outgrow the first-level cache */
 #define RUN_MASK ((UINT64_C(1) << 20) - 1) /* lower bits of a Weyl word: they count a run */
 
 const struct fo__limits fo__no_limits;
-uint64_t fo__process_generation;
 
-static inline uint32_t sample_at(const struct fo__snapshot *snapshot, uint64_t x)
+static inline const struct fo__slot *sample_at(const struct fo__snapshot *snapshot, uint64_t x)
 {
-    fo__u128 scaled = (fo__u128)x * snapshot->n;
-    uint32_t column = (uint32_t)(scaled >> 64);
-    uint32_t coin = (uint32_t)((uint64_t)scaled >> 32);
-    const struct fo__alias_column *own = &snapshot->slot[column].column;
+    const struct fo__slot *own = &snapshot->slot[fo__mul_high(x, snapshot->n)];
+    uint32_t coin = (uint32_t)((x * snapshot->n) >> 32);
+
+    __asm__("" : "+r"(own)); /* or else gcc works its address out twice, to spare a displacement */
 
     /* A branch, not a conditional move: predicted, it takes the load of the column off the way to
      * the host word (8.5 instead of 10.9 ns a pair with equal weights). */
-    return coin < own->threshold ? column : own->alias;
+    return coin < own->threshold ? own : own + own->alias_step;
 }
 
-static inline uint32_t first_sample(const struct fo__snapshot *snapshot, struct fo__row *row)
+/** Whether the next sample begins a run: then the long way gives it a new phase. */
+static inline bool is_at_a_run(struct fo__row *row)
+{
+    return (fo__load_relaxed(&row->weyl) & RUN_MASK) == 0;
+}
+
+/** The Weyl sequence tells in advance which columns come next. The slot of the pick after next is called
+ * for, and what the next slot, called for by the pick before, points at. */
+static inline void prefetch_ahead(const struct fo__snapshot *snapshot, struct fo__row *row)
 {
     uint64_t x = fo__load_relaxed(&row->weyl);
-    uint64_t next = x + FO__GOLDEN;
+    const struct fo__slot *next = &snapshot->slot[fo__mul_high(x + FO__GOLDEN, snapshot->n)];
+    const struct fo__cell *segment = fo__load_relaxed(&row->segment[next->cell.segment]);
 
-    if (fo__unlikely((x & RUN_MASK) == 0))
-        next = (fo__rng_next(&row->rng) & ~RUN_MASK) | (next & RUN_MASK);
-    fo__store_relaxed(&row->weyl, next);
+    __builtin_prefetch((const void *)next->word);
+    __builtin_prefetch((const char *)segment + next->cell.offset, 1);
+    __builtin_prefetch(&snapshot->slot[fo__mul_high(x + 2 * FO__GOLDEN, snapshot->n)]);
+}
+
+static inline const struct fo__slot *first_sample(const struct fo__snapshot *snapshot,
+                                                  struct fo__row *row)
+{
+    uint64_t x = fo__load_relaxed(&row->weyl);
+
+    fo__store_relaxed(&row->weyl, x + FO__GOLDEN);
     return sample_at(snapshot, x);
 }
 
-/** Whether a slot is taken, given its host word: always, never, or by a draw. */
-static inline bool accept(const struct fo__slot *slot, uint64_t word, struct fo__row *row)
+static const struct fo__slot *first_sample_slow(const struct fo__snapshot *snapshot,
+                                                struct fo__row *row)
 {
-    uint32_t fraction = fo__slot_fraction(slot, word);
+    const struct fo__slot *slot = first_sample(snapshot, row);
+    uint64_t next = fo__load_relaxed(&row->weyl);
+
+    if (((next - FO__GOLDEN) & RUN_MASK) == 0)
+        fo__store_relaxed(&row->weyl, (fo__rng_next(&row->rng) & ~RUN_MASK) | (next & RUN_MASK));
+    return slot;
+}
+
+/** Whether a slot is taken, given its host word: always, never, or by a draw. */
+static inline bool accept(const struct fo__snapshot *snapshot, uint32_t slot, uint64_t word,
+                          struct fo__row *row)
+{
+    uint32_t fraction = fo__slot_fraction(snapshot, slot, word);
 
     if (fraction >= FO__HEALTH_ONE)
         return true;
@@ -85,17 +114,20 @@ static uint32_t redraws_worth_it(const struct fo__snapshot *snapshot)
     return total > snapshot->units_sum / 4 ? REDRAWS : total > snapshot->units_sum / 8 ? 2 : 0;
 }
 
-/** A slot by redrawing, then by the tree, with the host word that it was taken for; FO__NO_SLOT when
- * all that is allowed is worth nothing. */
-static uint32_t draw(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                     uint32_t first, const struct fo__limits *limits, uint64_t *word)
+/** A slot by redrawing, then by the tree, with the host word that it was taken for; NULL when all that
+ * is allowed is worth nothing. */
+static const struct fo__slot *draw(struct fo__core *core, struct fo__snapshot *snapshot,
+                                   struct fo__row *row, const struct fo__slot *first,
+                                   const struct fo__limits *limits, uint64_t *word)
 {
-    uint32_t slot = first;
+    const struct fo__slot *slot = first;
     uint32_t redraws = REDRAWS + 1; /* not yet known: the first refusal decides */
 
     for (uint32_t tries = 0; tries <= redraws; tries++) {
-        *word = fo__load_acquire(&snapshot->slot[slot].host->word);
-        if (fo__limits_allow(limits, snapshot, slot) && accept(&snapshot->slot[slot], *word, row))
+        uint32_t number = fo__slot_number(snapshot, slot);
+
+        *word = fo__load_acquire(slot->word);
+        if (fo__limits_allow(limits, snapshot, number) && accept(snapshot, number, *word, row))
             return slot;
         if (redraws > REDRAWS)
             redraws = redraws_worth_it(snapshot);
@@ -107,29 +139,29 @@ static uint32_t draw(struct fo__core *core, struct fo__snapshot *snapshot, struc
 /** Ends the read section of a pick that did not take the short way. */
 static fo_status leave(struct fo__core *core, struct fo_lease *lease, fo_status status)
 {
-    uint32_t attention = fo__load_relaxed(&core->attention);
+    bool checks = (fo__attention(core) & FO__ATTENTION_CHECK) != 0;
 
     fo__rcu_read_unlock();
-    if (fo__unlikely(status == FO_OK && (attention & FO__ATTENTION_CHECK) != 0))
+    if (fo__unlikely(status == FO_OK && checks))
         fo__lease_check_open(lease);
     return status;
 }
 
 /** A lease of the epoch in which the slot was taken, not of one that has begun since. */
-static fo_status start(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                       uint32_t slot, uint64_t word, struct fo_lease *lease)
+static fo_status start(struct fo__core *core, struct fo__row *row, const struct fo__slot *slot,
+                       uint64_t word, struct fo_lease *lease)
 {
-    fo__lease_start(lease, core, row, &snapshot->slot[slot], word, 0);
+    fo__lease_start(lease, core, row, slot, word, 0);
     return leave(core, lease, FO_OK);
 }
 
 /** In a read section, which it ends. */
 static __attribute__((noinline)) fo_status
-pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row, uint32_t first,
-          const struct fo__limits *limits, struct fo_lease *lease)
+pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
+          const struct fo__slot *first, const struct fo__limits *limits, struct fo_lease *lease)
 {
-    bool offered = (fo__load_relaxed(&core->attention) & FO__ATTENTION_OFFERS) != 0;
-    uint32_t slot;
+    bool offered = (fo__attention(core) & FO__ATTENTION_OFFERS) != 0;
+    const struct fo__slot *slot;
     uint64_t word;
 
     if (fo__unlikely(snapshot->count == 0))
@@ -138,8 +170,8 @@ pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *
     if (offered && limits->without.count == 0 && fo__offer_take(core, snapshot, row, limits, lease))
         return leave(core, lease, FO_OK);
     slot = draw(core, snapshot, row, first, limits, &word);
-    if (slot != FO__NO_SLOT)
-        return start(core, snapshot, row, slot, word, lease);
+    if (slot != NULL)
+        return start(core, row, slot, word, lease);
     if (offered && limits->without.count > 0 && fo__offer_take(core, snapshot, row, limits, lease))
         return leave(core, lease, FO_OK);
     if (limits->without.count > 0 && !limits->strict) {
@@ -148,46 +180,47 @@ pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *
         reuse.require_tags = limits->require_tags;
         reuse.without.count = 0;
         slot = fo__draw_from_tree(core, snapshot, row, &reuse, &word);
-        if (slot != FO__NO_SLOT)
-            return start(core, snapshot, row, slot, word, lease);
+        if (slot != NULL)
+            return start(core, row, slot, word, lease);
     }
     return leave(core, lease, FO_UNAVAILABLE);
 }
 
-/** A thread's first pick on a balancer: its row and its registration come first. */
-static __attribute__((noinline)) fo_status pick_first(struct fo__core *core, struct fo_lease *lease)
+/** A thread's first pick on a balancer, one at a run's beginning, or one that gives attention. */
+static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, struct fo_lease *lease)
 {
     struct fo__row *row = fo__row_of(&core->rows);
     struct fo__snapshot *snapshot;
 
     fo__rcu_read_lock();
     snapshot = fo__load_acquire(&core->snapshot);
-    return pick_slow(core, snapshot, row, first_sample(snapshot, row), &fo__no_limits, lease);
+    return pick_slow(core, snapshot, row, first_sample_slow(snapshot, row), &fo__no_limits,
+                     lease);
 }
 
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 {
     struct fo__core *core = (struct fo__core *)(void *)balancer;
-    struct fo__row *row = fo__row_at_home(&core->rows);
+    struct fo__row *row = fo__row_at_home(fo__load_relaxed(&core->gate));
+    struct fo__rcu_section section;
     struct fo__snapshot *snapshot;
     const struct fo__slot *slot;
     struct fo__cell *cell;
-    uint32_t first;
     uint64_t word;
 
-    if (fo__unlikely(row == NULL || !fo__rcu_is_registered()))
-        return pick_first(core, lease);
-    fo__rcu_read_lock_cheap();
+    if (fo__unlikely(row == NULL || is_at_a_run(row) || !fo__rcu_enter(&section)))
+        return pick_aside(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
-    first = first_sample(snapshot, row);
-    slot = &snapshot->slot[first];
-    word = fo__load_acquire(&slot->host->word);
-    if (fo__unlikely(!fo__word_is_whole(word) || fo__load_relaxed(&core->attention) != 0))
-        return pick_slow(core, snapshot, row, first, &fo__no_limits, lease);
+    if (snapshot->n >= LARGE)
+        prefetch_ahead(snapshot, row);
+    slot = first_sample(snapshot, row);
+    word = fo__load_acquire(slot->word);
+    if (fo__unlikely(!fo__word_is_whole(word)))
+        return pick_slow(core, snapshot, row, slot, &fo__no_limits, lease);
     cell = fo__row_home_cell(row, slot->cell);
     fo__count(&cell->started);
-    fo__lease_fill(lease, core, row, cell, slot, word, 0);
-    fo__rcu_read_unlock_cheap();
+    fo__lease_fill(lease, core, cell, slot, word, fo__load_relaxed(&row->thread_id));
+    fo__rcu_leave(&section);
     return FO_OK;
 }
 
@@ -218,7 +251,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     struct fo__row *row = fo__row_of(&core->rows);
     struct fo__snapshot *snapshot;
     struct fo__limits limits;
-    uint32_t first;
+    const struct fo__slot *first;
     uint64_t word;
 
     limits.require_tags = options->require_tags;
@@ -228,11 +261,11 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     snapshot = fo__load_acquire(&core->snapshot);
     for (size_t i = 0; i < options->exclude_count; i++)
         exclude(&limits.without, snapshot, options->exclude[i]);
-    first = first_sample(snapshot, row);
-    word = fo__load_acquire(&snapshot->slot[first].host->word);
-    if (fo__likely(fo__word_is_whole(word) && fo__load_relaxed(&core->attention) == 0 &&
-                   fo__limits_allow(&limits, snapshot, first))) {
-        fo__lease_start(lease, core, row, &snapshot->slot[first], word, 0);
+    first = first_sample_slow(snapshot, row);
+    word = fo__load_acquire(first->word);
+    if (fo__likely(fo__word_is_whole(word) && fo__attention(core) == 0 &&
+                   fo__limits_allow(&limits, snapshot, fo__slot_number(snapshot, first)))) {
+        fo__lease_start(lease, core, row, first, word, 0);
         fo__rcu_read_unlock();
         return FO_OK;
     }

@@ -34,8 +34,9 @@ static inline bool fo__limits_allow(const struct fo__limits *limits,
 }
 
 /** A slot that the limits allow, in proportion to its live weight, from the sum tree, with the host
- * word that it was taken for; FO__NO_SLOT when they are all worth nothing. In a read section. */
-uint32_t fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
-                            struct fo__row *row, const struct fo__limits *limits, uint64_t *word);
+ * word that it was taken for; NULL when they are all worth nothing. In a read section. */
+const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
+                                          struct fo__row *row, const struct fo__limits *limits,
+                                          uint64_t *word);
 
 #endif

@@ -28,10 +28,6 @@ void fo__rcu_read_lock(void);
 void fo__rcu_read_unlock(void);
 void fo__rcu_synchronize(void);
 static inline void fo__rcu_register_thread(void) {}
-static inline bool fo__rcu_is_registered(void)
-{
-    return true;
-}
 static inline void fo__rcu_before_fork(void) {}
 static inline void fo__rcu_after_fork_parent(void) {}
 static inline void fo__rcu_after_fork_child(void) {}
@@ -47,12 +43,18 @@ static inline bool fo__rcu_is_cheap(void)
 {
     return true;
 }
-static inline void fo__rcu_read_lock_cheap(void)
+struct fo__rcu_section {
+    char unused;
+};
+static inline bool fo__rcu_enter(struct fo__rcu_section *section)
 {
+    section->unused = 0;
     fo__rcu_read_lock();
+    return true;
 }
-static inline void fo__rcu_read_unlock_cheap(void)
+static inline void fo__rcu_leave(const struct fo__rcu_section *section)
 {
+    (void)section;
     fo__rcu_read_unlock();
 }
 
@@ -90,13 +92,6 @@ static inline void fo__rcu_read_lock(void)
     urcu_bp_read_lock();
 }
 
-/** Whether a read section needs no registration first: true from a thread's first section until
- * late in its exit. Asking before the section keeps the call out of the hot path. */
-static inline bool fo__rcu_is_registered(void)
-{
-    return URCU_TLS(urcu_bp_reader) != NULL;
-}
-
 static inline void fo__rcu_read_unlock(void)
 {
     FO__TSAN_RELEASE(&fo__rcu_tag);
@@ -109,20 +104,38 @@ static inline bool fo__rcu_is_cheap(void)
     return urcu_bp_has_sys_membarrier != 0;
 }
 
-/* The two ends of a section for a thread that has seen fo__rcu_is_cheap() and, just before,
- * fo__rcu_is_registered(): the compiler leaves the other cases out. */
-static inline void fo__rcu_read_lock_cheap(void)
+/**
+ * A read section of the hot path, for threads that have seen fo__rcu_is_cheap(): liburcu's protocol on
+ * liburcu's word, with that word looked up once instead of four times, and put back to what it was
+ * instead of counted down. fo__rcu_read_unlock() may end it as well.
+ */
+struct fo__rcu_section {
+    struct urcu_bp_reader *reader;
+    unsigned long before; /* nested in a section of the embedder's, or outside of any */
+};
+
+/** False: not entered, because the thread is not registered yet, or no more, late in its exit. */
+static inline bool fo__rcu_enter(struct fo__rcu_section *section)
 {
-    if (!fo__rcu_is_registered() || !fo__rcu_is_cheap())
-        __builtin_unreachable();
-    urcu_bp_read_lock();
+    struct urcu_bp_reader *reader = URCU_TLS(urcu_bp_reader);
+
+    if (__builtin_expect(reader == NULL, 0))
+        return false;
+    section->reader = reader;
+    section->before = _CMM_LOAD_SHARED(reader->ctr);
+    if (__builtin_expect((section->before & URCU_BP_GP_CTR_NEST_MASK) == 0, 1))
+        _CMM_STORE_SHARED(reader->ctr, _CMM_LOAD_SHARED(urcu_bp_gp.ctr));
+    else
+        _CMM_STORE_SHARED(reader->ctr, section->before + URCU_BP_GP_COUNT);
+    cmm_barrier(); /* the kernel makes it a fence when somebody waits: membarrier() */
+    return true;
 }
 
-static inline void fo__rcu_read_unlock_cheap(void)
+static inline void fo__rcu_leave(const struct fo__rcu_section *section)
 {
-    if (!fo__rcu_is_cheap())
-        __builtin_unreachable();
-    fo__rcu_read_unlock();
+    FO__TSAN_RELEASE(&fo__rcu_tag);
+    cmm_barrier(); /* as above */
+    _CMM_STORE_SHARED(section->reader->ctr, section->before);
 }
 
 /** Waits until every read section that is open now has ended. Blocks; not inside a section. */

@@ -24,7 +24,7 @@ static struct fo_endpoint *hold(struct fo_balancer *balancer, const char *name, 
     endpoint = *status == FO_CLOSED ? NULL : fo__names_get(&balancer->names, name);
     if (endpoint != NULL) {
         (void)fo__endpoint_start(endpoint, row, endpoint->cell);
-        *epoch = fo__word_epoch(fo__load_acquire(&endpoint->host->word));
+        *epoch = fo__word_epoch(fo__load_acquire(endpoint->host->word));
         *status = FO_OK;
     }
     fo__rcu_read_unlock();

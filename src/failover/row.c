@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The thread_id of a thread without rows: no row's owner, which is 0 or a thread. */
+/* The id of a thread without rows: no lease's, where it is a thread's or has the number 0. */
 #define NO_THREAD UINT64_MAX
 
 static struct fo__row_entry no_entry[1];
 __thread struct fo__row_table fo__thread_rows = {no_entry, 0, NO_THREAD, 0, false};
+uint64_t fo__process_generation;
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
@@ -110,10 +111,15 @@ static struct fo__row *acquire_row(struct fo__row_set *set)
 
 /* ---- A thread's table -------------------------------------------------------------------- */
 
+static uint64_t last_entry(const struct fo__row_table *table)
+{
+    return table->reach / sizeof(struct fo__row_entry);
+}
+
 static void put_entry(struct fo__row_entry *entries, uint64_t mask, uint64_t key,
                       struct fo__row *row)
 {
-    uint64_t at = key & mask;
+    uint64_t at = key / sizeof(struct fo__row_entry) & mask;
 
     while (entries[at].key != 0)
         at = (at + 1) & mask;
@@ -127,7 +133,7 @@ static uint64_t capacity_for(const struct fo__row_table *table)
     uint64_t living = 0;
     uint64_t capacity = 8;
 
-    for (uint64_t i = 0; i <= table->mask; i++)
+    for (uint64_t i = 0; i <= last_entry(table); i++)
         living += table->entry[i].key != 0 && !table->entry[i].row->orphan ? 1 : 0;
     while ((living + 1) * 4 > capacity)
         capacity *= 2;
@@ -143,7 +149,7 @@ static bool renew_table(struct fo__row_table *table)
 
     if (entries == NULL)
         return false;
-    for (uint64_t i = 0; i <= table->mask; i++) {
+    for (uint64_t i = 0; i <= last_entry(table); i++) {
         struct fo__row_entry *old = &table->entry[i];
 
         if (old->key == 0)
@@ -158,7 +164,7 @@ static bool renew_table(struct fo__row_table *table)
     if (table->entry != no_entry)
         free(table->entry);
     table->entry = entries;
-    table->mask = capacity - 1;
+    table->reach = (capacity - 1) * sizeof(*entries);
     table->used = used;
     return true;
 }
@@ -170,7 +176,7 @@ static void give_rows_back(void *arg)
 
     (void)arg;
     pthread_mutex_lock(&registry_lock);
-    for (uint64_t i = 0; i <= table->mask; i++) {
+    for (uint64_t i = 0; i <= last_entry(table); i++) {
         struct fo__row *row = table->entry[i].row;
 
         if (table->entry[i].key == 0)
@@ -178,7 +184,6 @@ static void give_rows_back(void *arg)
         if (row->orphan) {
             free_row(row);
         } else {
-            fo__store_relaxed(&row->owner, 0);   /* F */
             fo__store_release(&row->claimed, 0); /* B */
         }
     }
@@ -186,9 +191,10 @@ static void give_rows_back(void *arg)
     if (table->entry != no_entry)
         free(table->entry);
     table->entry = no_entry;
-    table->mask = 0;
+    table->reach = 0;
     table->used = 0;
     table->exiting = true;
+    table->thread_id = NO_THREAD; /* open leases of the thread no longer count in its cells */
 }
 
 static void make_exit_key(void)
@@ -198,23 +204,31 @@ static void make_exit_key(void)
 
 static struct fo__row *find_entry(const struct fo__row_table *table, uint64_t key)
 {
-    for (uint64_t at = key & table->mask; table->entry[at].key != 0; at = (at + 1) & table->mask)
+    uint64_t mask = last_entry(table);
+    uint64_t at = key / sizeof(struct fo__row_entry) & mask;
+
+    for (; table->entry[at].key != 0; at = (at + 1) & mask)
         if (table->entry[at].key == key)
             return table->entry[at].row;
     return NULL;
 }
 
+/** Never reused. Caller holds the registry lock. */
+static uint64_t new_thread_id(void)
+{
+    static uint64_t last_number;
+    return fo__process_generation << FO__THREAD_NUMBER_BITS | ++last_number;
+}
+
 /** Enters a row that was just claimed. Caller holds the registry lock; there is room. */
 static void take_home(struct fo__row_table *table, struct fo__row *row)
 {
-    static uint64_t last_thread_id; /* under the registry lock */
     bool at_home = row->counts && fo__rcu_is_cheap();
 
     if (table->thread_id == NO_THREAD)
-        table->thread_id = ++last_thread_id;
-    if (at_home)
-        fo__store_relaxed(&row->owner, table->thread_id); /* F */
-    put_entry(table->entry, table->mask, at_home ? row->balancer_id : ~row->balancer_id, row);
+        table->thread_id = new_thread_id();
+    fo__store_relaxed(&row->thread_id, table->thread_id);
+    put_entry(table->entry, last_entry(table), at_home ? row->balancer_id : ~row->balancer_id, row);
     table->used++;
 }
 
@@ -231,7 +245,7 @@ struct fo__row *fo__row_of_slow(struct fo__row_set *set)
     if (table->exiting || !exit_key_made || pthread_setspecific(exit_key, table) != 0)
         return &set->fallback;
     pthread_mutex_lock(&registry_lock);
-    if ((table->used + 1) * 2 <= table->mask + 1 || renew_table(table)) {
+    if ((table->used + 1) * 2 <= last_entry(table) + 1 || renew_table(table)) {
         row = acquire_row(set);
         if (row != NULL)
             take_home(table, row);
@@ -287,7 +301,7 @@ void fo__row_set_fini(struct fo__row_set *set)
     pthread_mutex_unlock(&registry_lock);
 }
 
-struct fo__counts fo__row_set_sum(struct fo__row_set *set, fo__cell_ref ref)
+struct fo__counts fo__row_set_sum(struct fo__row_set *set, struct fo__cell_ref ref)
 {
     struct fo__counts sum = {0, 0, 0};
     struct fo__row *rows = fo__load_acquire(&set->rows);
@@ -315,20 +329,32 @@ static bool is_in_my_table(const struct fo__row *row)
 {
     const struct fo__row_table *table = &fo__thread_rows;
 
-    for (uint64_t i = 0; i <= table->mask; i++)
+    for (uint64_t i = 0; i <= last_entry(table); i++)
         if (table->entry[i].key != 0 && table->entry[i].row == row)
             return true;
     return false;
+}
+
+void fo__row_thread_after_fork(void)
+{
+    struct fo__row_table *table = &fo__thread_rows;
+
+    pthread_mutex_lock(&registry_lock);
+    fo__process_generation++;
+    if (table->thread_id != NO_THREAD)
+        table->thread_id = new_thread_id();
+    for (uint64_t i = 0; i <= last_entry(table); i++)
+        if (table->entry[i].key != 0)
+            fo__store_relaxed(&table->entry[i].row->thread_id, table->thread_id);
+    pthread_mutex_unlock(&registry_lock);
 }
 
 void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed)
 {
     for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
          row = fo__load_relaxed(&row->next)) {
-        if (!is_in_my_table(row)) {
-            fo__store_relaxed(&row->owner, 0);
+        if (!is_in_my_table(row))
             fo__store_release(&row->claimed, 0);
-        }
         seed += FO__GOLDEN;
         seed_row(row, seed);
     }

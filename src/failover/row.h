@@ -26,8 +26,6 @@
  *   (B) giving a row back is a release store of `claimed`, claiming it an acquire exchange: the
  *       next owner continues the counts of the last.
  *   (C) a segment pointer is stored release by an updater and loaded acquire by the owner.
- *   (F) owner is relaxed: a thread stores its own never-reused id when it takes the row home and 0 when
- *       it gives the row back, so whatever another thread reads, it is not that thread's id.
  *
  * Locks: the registry lock guards the thread tables against destruction of a balancer: rows of a
  * dead balancer that a thread still has in its table become orphans and are freed by that thread.
@@ -40,27 +38,31 @@
 
 #include <stddef.h>
 
+/* Ids of balancers are multiples of it, so that a thread's table is entered without a shift. */
+#define FO__BALANCER_ID_STEP 16u
+
+/* Of a thread's id: the process generation, then the thread's number in it. */
+#define FO__THREAD_NUMBER_BITS 40
+
 struct fo__cell {
     _Atomic uint64_t started;
     _Atomic uint64_t finished;
 };
 
-/* Where a cell is: its offset in the segment in bytes, a multiple of 16, and the segment in the
- * lower four bits. */
-typedef uint32_t fo__cell_ref;
 #define FO__SEGMENTS 16u /* 32 + 64 + … + 2^20 cells: more than endpoints can be */
-#define FO__SEGMENT_MASK UINT32_C(15)
 #define FO__FIRST_SEGMENT_CELLS UINT32_C(32)
 
-_Static_assert(sizeof(struct fo__cell) == 16, "the offset of a cell leaves four bits free");
+/** Where a cell is in every row. */
+struct fo__cell_ref {
+    uint32_t segment;
+    uint32_t offset; /* in the segment, in bytes */
+};
 
 struct fo__row {
     /* What every pick and finish needs comes first, and on one line for the first 480 endpoints. */
     _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
     _Atomic uint64_t rng;  /* every further sample */
-    /* The thread_id of the thread that has it at home, or 0. A finish compares it with its own thread's:
-     * only the owner ever finds them equal, so only the owner counts in the row (F). */
-    _Atomic uint64_t owner;
+    _Atomic uint64_t thread_id; /* of the thread that has it at home */
     struct fo__cell *_Atomic segment[FO__SEGMENTS];
 
     uint64_t balancer_id;
@@ -89,11 +91,15 @@ struct fo__row_entry {
     struct fo__row *row;
 };
 
+_Static_assert(sizeof(struct fo__row_entry) == FO__BALANCER_ID_STEP, "an id is an entry's offset");
+
 /** A thread's rows: open addressing by balancer id, never full. */
 struct fo__row_table {
     struct fo__row_entry *entry;
-    uint64_t mask;
-    uint64_t thread_id; /* never reused; NO_THREAD of row.c while it has no rows */
+    uint64_t reach; /* offset of the last entry, in bytes: a mask for ids */
+    /* Which thread, of which process generation: leases remember it, and a finish that finds its own
+     * thread's in a lease may count in the lease's cell. NO_THREAD of row.c while it has no rows. */
+    uint64_t thread_id;
     uint32_t used;
     bool exiting; /* its rows are given back: use fallback rows from now on */
 };
@@ -112,6 +118,12 @@ bool fo__row_set_grow(struct fo__row_set *set, uint32_t capacity);
 /** Finds or makes the calling thread's row. Takes the registry lock; outside read sections. */
 struct fo__row *fo__row_of_slow(struct fo__row_set *set);
 
+/** Counts forks: leases of another process generation are void. */
+extern uint64_t fo__process_generation;
+
+/** In a child after fork(): begins a process generation, of which the calling thread is the first. */
+void fo__row_thread_after_fork(void);
+
 /** In a child after fork(): rows of the threads that are gone are free, and all draw anew. */
 void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed);
 
@@ -119,13 +131,14 @@ void fo__row_set_after_fork(struct fo__row_set *set, uint64_t seed);
 void fo__row_registry_before_fork(void);
 void fo__row_registry_after_fork(void);
 
-/** The calling thread's row if it is at home and found at the first look, else NULL. */
-static inline struct fo__row *fo__row_at_home(const struct fo__row_set *set)
+/** The calling thread's row if it is at home under that id and found at the first look, else NULL. */
+static inline struct fo__row *fo__row_at_home(uint64_t balancer_id)
 {
+    const char *entries = (const char *)fo__thread_rows.entry;
     const struct fo__row_entry *home =
-        &fo__thread_rows.entry[set->balancer_id & fo__thread_rows.mask];
+        (const void *)(entries + (balancer_id & fo__thread_rows.reach));
 
-    if (fo__unlikely(home->key != set->balancer_id))
+    if (fo__unlikely(home->key != balancer_id))
         return NULL;
     if (home->row == NULL)
         __builtin_unreachable();
@@ -135,7 +148,7 @@ static inline struct fo__row *fo__row_at_home(const struct fo__row_set *set)
 /** The calling thread's row. Outside read sections. */
 static inline struct fo__row *fo__row_of(struct fo__row_set *set)
 {
-    struct fo__row *row = fo__row_at_home(set);
+    struct fo__row *row = fo__row_at_home(set->balancer_id);
     return fo__likely(row != NULL) ? row : fo__row_of_slow(set);
 }
 
@@ -144,46 +157,43 @@ static inline uint32_t fo__segment_cells(uint32_t segment)
     return FO__FIRST_SEGMENT_CELLS << segment;
 }
 
-static inline fo__cell_ref fo__cell_ref_of(uint32_t index)
+static inline struct fo__cell_ref fo__cell_ref_of(uint32_t index)
 {
+    struct fo__cell_ref ref;
     uint32_t shifted = index + FO__FIRST_SEGMENT_CELLS;
     uint32_t top = 31u - (uint32_t)__builtin_clz(shifted); /* ≥ 5 */
 
-    return (shifted - (UINT32_C(1) << top)) * (uint32_t)sizeof(struct fo__cell) | (top - 5);
+    ref.segment = top - 5;
+    ref.offset = (shifted - (UINT32_C(1) << top)) * (uint32_t)sizeof(struct fo__cell);
+    return ref;
 }
 
 /** The cell in a row, or NULL: use the endpoint's shared one. */
-static inline struct fo__cell *fo__row_cell(struct fo__row *row, fo__cell_ref ref)
+static inline struct fo__cell *fo__row_cell(struct fo__row *row, struct fo__cell_ref ref)
 {
-    struct fo__cell *segment = fo__load_acquire(&row->segment[ref & FO__SEGMENT_MASK]); /* C */
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref.segment]); /* C */
 
     if (fo__unlikely(segment == NULL))
         return NULL;
-    return (struct fo__cell *)(void *)((char *)segment + (ref & ~FO__SEGMENT_MASK));
+    return (struct fo__cell *)(void *)((char *)segment + ref.offset);
 }
 
 /** The cell in a row at home, for a slot of a published snapshot: its segment is there. */
-static inline struct fo__cell *fo__row_home_cell(struct fo__row *row, fo__cell_ref ref)
+static inline struct fo__cell *fo__row_home_cell(struct fo__row *row, struct fo__cell_ref ref)
 {
-    struct fo__cell *segment = fo__load_acquire(&row->segment[ref & FO__SEGMENT_MASK]); /* C */
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref.segment]); /* C */
 
-    return (struct fo__cell *)(void *)((char *)segment + (ref & ~FO__SEGMENT_MASK));
-}
-
-/** Whether the row is the calling thread's, and at home. */
-static inline bool fo__row_is_mine(struct fo__row *row)
-{
-    return fo__load_relaxed(&row->owner) == fo__thread_rows.thread_id;
+    return (struct fo__cell *)(void *)((char *)segment + ref.offset);
 }
 
 /** The failure count beside a cell of the row. */
-static inline _Atomic uint64_t *fo__row_failed(struct fo__row *row, fo__cell_ref ref)
+static inline _Atomic uint64_t *fo__row_failed(struct fo__row *row, struct fo__cell_ref ref)
 {
-    uint32_t index = ref & FO__SEGMENT_MASK;
-    struct fo__cell *segment = fo__load_acquire(&row->segment[index]); /* C */
-    _Atomic uint64_t *failed = (_Atomic uint64_t *)(void *)(segment + fo__segment_cells(index));
+    struct fo__cell *segment = fo__load_acquire(&row->segment[ref.segment]); /* C */
+    _Atomic uint64_t *failed =
+        (_Atomic uint64_t *)(void *)(segment + fo__segment_cells(ref.segment));
 
-    return failed + ref / sizeof(struct fo__cell);
+    return failed + ref.offset / sizeof(struct fo__cell);
 }
 
 /** Adds one to a counter that only the calling thread writes. */
@@ -205,6 +215,6 @@ struct fo__counts {
 };
 
 /** Adds up one cell over all rows, finished before started (A). Lock-free. */
-struct fo__counts fo__row_set_sum(struct fo__row_set *set, fo__cell_ref ref);
+struct fo__counts fo__row_set_sum(struct fo__row_set *set, struct fo__cell_ref ref);
 
 #endif

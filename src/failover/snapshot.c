@@ -8,12 +8,12 @@
 #define UNITS_SUM 4398046511104.0 /* 2^42 */
 
 /* What the dummy slot of an empty snapshot points at: down for ever, so every pick refuses it. */
-static struct fo__host nobody = {.word = FO__FLAG_DOWN};
+static _Atomic uint64_t nobody = FO__FLAG_DOWN | FO__HEALTH_ONE << FO__EPOCH_BITS;
 
 /* ---- Memory: one block for everything ----------------------------------------------------- */
 
 struct layout {
-    size_t tree, units, ids, ranges, slot_of, size;
+    size_t tree, units, ids, ranges, floors, slot_of, size;
 };
 
 static struct layout layout_of(uint32_t n, uint32_t index_end)
@@ -24,7 +24,8 @@ static struct layout layout_of(uint32_t n, uint32_t index_end)
     layout.units = layout.tree + fo__sumtree_words(n) * sizeof(uint64_t);
     layout.ids = layout.units + n * sizeof(uint64_t);
     layout.ranges = layout.ids + n * sizeof(uint64_t);
-    layout.slot_of = layout.ranges + n * sizeof(struct fo__tag_range);
+    layout.floors = layout.ranges + n * sizeof(struct fo__tag_range);
+    layout.slot_of = layout.floors + n * sizeof(uint32_t);
     layout.size = layout.slot_of + index_end * sizeof(uint32_t);
     layout.size = (layout.size + FO__CACHE_LINE - 1) / FO__CACHE_LINE * FO__CACHE_LINE;
     return layout;
@@ -45,6 +46,7 @@ static struct fo__snapshot *allocate(uint32_t n, uint32_t index_end)
     snapshot->units = (uint64_t *)(void *)(memory + layout.units);
     snapshot->ids = (uint64_t *)(void *)(memory + layout.ids);
     snapshot->ranges = (struct fo__tag_range *)(void *)(memory + layout.ranges);
+    snapshot->floors = (uint32_t *)(void *)(memory + layout.floors);
     snapshot->slot_of = (uint32_t *)(void *)(memory + layout.slot_of);
     fo__sumtree_init(&snapshot->tree, n, (_Atomic uint64_t *)(void *)(memory + layout.tree));
     return snapshot;
@@ -59,8 +61,8 @@ void fo__snapshot_destroy(struct fo__snapshot *snapshot)
 
 static void fill_dummy(struct fo__snapshot *snapshot)
 {
-    snapshot->slot[0].column.threshold = UINT32_MAX;
-    snapshot->slot[0].host = &nobody;
+    snapshot->slot[0].threshold = UINT32_MAX;
+    snapshot->slot[0].word = &nobody;
 }
 
 /* ---- Building ---------------------------------------------------------------------------- */
@@ -97,7 +99,7 @@ static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endp
     struct fo__slot *slot = &snapshot->slot[at];
     double weight = weight_of(endpoint);
 
-    slot->host = endpoint->host;
+    slot->word = endpoint->host->word;
     slot->endpoint = endpoint;
     slot->cell = endpoint->cell;
     if (weight > 0) {
@@ -105,8 +107,10 @@ static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endp
         if (snapshot->units[at] == 0)
             snapshot->units[at] = 1;
         /* Rounded up: whoever has a min_weight, however small, keeps a trickle. */
-        slot->floor =
+        snapshot->floors[at] =
             (uint32_t)ceil(settings_of(endpoint)->min_weight / weight * (double)FO__HEALTH_ONE);
+        if (snapshot->floors[at] > snapshot->floor_max)
+            snapshot->floor_max = snapshot->floors[at];
     }
     snapshot->units_sum += snapshot->units[at];
     snapshot->ids[at] = endpoint->id;
@@ -131,7 +135,7 @@ static void build_tree(struct fo__snapshot *snapshot)
 {
     for (uint32_t i = 0; i < snapshot->count; i++) {
         /* Acquire: pairs with the changers' CAS; a later change is mended by its changer. */
-        uint64_t word = fo__load_acquire(&snapshot->slot[i].host->word);
+        uint64_t word = fo__load_acquire(snapshot->slot[i].word);
         fo__sumtree_preset(&snapshot->tree, i, fo__slot_worth(snapshot, i, word));
     }
     fo__sumtree_sum_up(&snapshot->tree);
@@ -147,7 +151,7 @@ static bool build_alias(struct fo__snapshot *snapshot)
     if (snapshot->units_sum == 0) {
         /* No weight at all: whatever column is drawn, nobody is at home. */
         for (uint32_t i = 0; i < n; i++)
-            snapshot->slot[i].host = &nobody;
+            snapshot->slot[i].word = &nobody;
         return true;
     }
     scratch = malloc(n * (sizeof(*share) + sizeof(*columns) + sizeof(uint32_t)));
@@ -156,8 +160,10 @@ static bool build_alias(struct fo__snapshot *snapshot)
     share = scratch;
     columns = (struct fo__alias_column *)(void *)(share + n);
     fo__alias_build(snapshot->units, n, columns, share, (uint32_t *)(void *)(columns + n));
-    for (uint32_t i = 0; i < n; i++)
-        snapshot->slot[i].column = columns[i];
+    for (uint32_t i = 0; i < n; i++) {
+        snapshot->slot[i].threshold = columns[i].threshold;
+        snapshot->slot[i].alias_step = (int32_t)columns[i].alias - (int32_t)i;
+    }
     free(scratch);
     return true;
 }
@@ -205,7 +211,7 @@ struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uin
 
 void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot)
 {
-    _Atomic uint64_t *word = &snapshot->slot[slot].host->word;
+    _Atomic uint64_t *word = snapshot->slot[slot].word;
     uint64_t worth = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
     uint64_t now = worth;
 

@@ -2,11 +2,12 @@
  *
  * Snapshot: the index of one membership, read by picks, replaced whole by updates.
  *
- *   core ──► snapshot ─┬─ slot[n]     alias column, host, endpoint, cell: 32 bytes, all a pick needs
+ *   core ──► snapshot ─┬─ slot[n]     alias column, endpoint, host word, cell: 32 bytes, all a pick needs
  *                      ├─ tree        contributions of the slots and their sums (the only part that
  *                      │              changes after publication)
  *                      ├─ ids[n]      endpoint id of each slot, for exclusions
  *                      ├─ slot_of[]   endpoint index → slot
+ *                      ├─ floors[n]   minimum weights, as shares
  *                      └─ ranges[]    slots are sorted by tags: one range per combination
  *
  * It owns nothing but itself: endpoints and hosts outlive it. Weights are in integer *units*: max
@@ -38,11 +39,11 @@
 #include "sumtree.h"
 
 struct fo__slot {
-    struct fo__alias_column column;
-    struct fo_endpoint *endpoint; /* this and the next stand as in a lease */
-    struct fo__host *host;
-    fo__cell_ref cell;
-    uint32_t floor; /* min_weight / max_weight in units of 2^-31 */
+    uint32_t threshold; /* of the alias column: own share, in 2^-32 */
+    int32_t alias_step; /* slots from here to the owner of the rest */
+    struct fo_endpoint *endpoint;
+    _Atomic uint64_t *word; /* the host's */
+    struct fo__cell_ref cell;
 };
 
 _Static_assert(sizeof(struct fo__slot) == 32, "two slots to a line");
@@ -63,9 +64,11 @@ struct fo__snapshot {
     uint32_t index_end; /* entries of slot_of */
     bool closed;        /* the balancer is being destroyed */
     uint64_t units_sum;
+    uint32_t floor_max; /* of floors */
     uint64_t *units;
     uint64_t *ids;
     uint32_t *slot_of;
+    uint32_t *floors; /* min_weight / max_weight of each slot, in units of 2^-31 */
     struct fo__tag_range *ranges;
     struct fo__sumtree tree;
     _Alignas(FO__CACHE_LINE) struct fo__slot slot[];
@@ -85,11 +88,21 @@ struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uin
 
 void fo__snapshot_destroy(struct fo__snapshot *snapshot);
 
+static inline uint32_t fo__slot_number(const struct fo__snapshot *snapshot,
+                                       const struct fo__slot *slot)
+{
+    return (uint32_t)(slot - snapshot->slot);
+}
+
 /** Share of the max weight that a slot is worth now, in units of 2^-31. */
-static inline uint32_t fo__slot_fraction(const struct fo__slot *slot, uint64_t word)
+static inline uint32_t fo__slot_fraction(const struct fo__snapshot *snapshot, uint32_t slot,
+                                         uint64_t word)
 {
     uint32_t health = fo__word_health(word);
-    return health > slot->floor ? health : slot->floor;
+
+    if (health >= snapshot->floor_max) /* mostly: there are none */
+        return health;
+    return health > snapshot->floors[slot] ? health : snapshot->floors[slot];
 }
 
 /** f(word): what a slot contributes to the sums; rounded up, so that whoever may be picked counts. */
@@ -97,7 +110,7 @@ static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint3
                                       uint64_t word)
 {
     fo__u128 scaled =
-        (fo__u128)snapshot->units[slot] * fo__slot_fraction(&snapshot->slot[slot], word);
+        (fo__u128)snapshot->units[slot] * fo__slot_fraction(snapshot, slot, word);
     return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
 }
 

@@ -89,7 +89,7 @@ static void offer(struct fo_runtime *runtime, struct fo__host *host, uint64_t no
 
 void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
 {
-    uint64_t word = fo__load_acquire(&host->word);
+    uint64_t word = fo__load_acquire(host->word);
 
     if (host->phase != FO__TRIAL_NONE && host->phase_epoch != fo__word_epoch(word)) {
         host->phase = FO__TRIAL_NONE;
@@ -114,7 +114,7 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
 static void change_flags(struct fo__host *host, uint64_t word, uint64_t clear, uint64_t set,
                          fo_reason reason)
 {
-    if (!fo__cas_acq_rel(&host->word, &word, (word & ~clear) | set))
+    if (!fo__cas_acq_rel(host->word, &word, (word & ~clear) | set))
         return; /* a finish was faster, and has queued the host */
     fo__store_relaxed(&host->reason, (uint32_t)reason);
     fo__queue_push(host->queue, &host->node);
@@ -122,7 +122,7 @@ static void change_flags(struct fo__host *host, uint64_t word, uint64_t clear, u
 
 void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
 {
-    uint64_t word = fo__load_acquire(&host->word);
+    uint64_t word = fo__load_acquire(host->word);
     bool trial_is_over =
         host->phase == FO__TRIAL_OFFERED && (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) == 0;
 

@@ -38,7 +38,7 @@ static void join(struct fo__update *update, struct fo__change *change)
     fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
     fo__endpoint_tell(endpoint, 0);
-    if ((fo__load_acquire(&host->word) & FO__FLAG_DOWN) != 0) {
+    if ((fo__load_acquire(host->word) & FO__FLAG_DOWN) != 0) {
         uint32_t no_reason = FO_REASON_NONE;
 
         fo__cas_acq_rel(&host->reason, &no_reason, (uint32_t)FO_REASON_STARTED_DOWN);

@@ -31,7 +31,7 @@ static uint64_t first_word(const struct fo_endpoint_config *config)
     if (config->init_weight != FO_INIT_WEIGHT_MAX && config->max_weight > 0)
         health =
             (uint64_t)llround(config->init_weight / config->max_weight * (double)FO__HEALTH_ONE);
-    return health > 0 ? health : fo__word_next_epoch(0, 0, FO__FLAG_DOWN);
+    return health > 0 ? fo__word_of(0, health, 0) : fo__word_of(1, 0, FO__FLAG_DOWN);
 }
 
 /** What listeners take a host for before they are told: up, and one step behind if it is down. */
@@ -39,7 +39,7 @@ static uint64_t untold_word(uint64_t word)
 {
     return (word & FO__FLAG_DOWN) == 0
                ? word
-               : (word & ~FO__STATE_MASK) - (UINT64_C(1) << FO__EPOCH_SHIFT) + FO__HEALTH_ONE;
+               : fo__word_of(word - 1, FO__HEALTH_ONE, 0);
 }
 
 static fo_status make_endpoint(struct fo__update *update, struct fo__change *change)
@@ -58,7 +58,7 @@ static fo_status make_endpoint(struct fo__update *update, struct fo__change *cha
     }
     atomic_init(&change->next->settings, change->settings);
     change->settings = NULL;
-    change->next->seen_word = untold_word(fo__load_acquire(&host->word));
+    change->next->seen_word = untold_word(fo__load_acquire(host->word));
     return FO_OK;
 }
 

@@ -16,7 +16,7 @@ static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *sna
 {
     const struct fo__endpoint_settings *settings = fo__load_acquire(&endpoint->settings);
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
-    uint64_t word = fo__load_acquire(&endpoint->host->word);
+    uint64_t word = fo__load_acquire(endpoint->host->word);
     uint32_t slot = fo__snapshot_slot(snapshot, endpoint->id);
     double live;
 

@@ -149,7 +149,7 @@ static void check_sums(void)
 
 static void check_live_weight(double expected)
 {
-    uint32_t health = fo__word_health(atomic_load(&world_host(0)->word));
+    uint32_t health = fo__word_health(atomic_load(world_host(0)->word));
     double live = health * (WORLD_WEIGHT / (double)FO__HEALTH_ONE);
 
     explore_check(live == expected, "live weight %.1f, the outcomes make it %.1f", live, expected);
@@ -194,7 +194,7 @@ static void check_recovered(void)
 
 static void check_down(void)
 {
-    uint64_t word = atomic_load(&world_host(0)->word);
+    uint64_t word = atomic_load(world_host(0)->word);
 
     world_dispatch();
     world_check_sums();

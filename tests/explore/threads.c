@@ -225,7 +225,7 @@ void explore_prepare_rows(struct fo_balancer *balancer)
 
 static void forget_rows(struct fo__row_table *table)
 {
-    for (uint64_t i = 0; i <= table->mask; i++) {
+    for (uint64_t i = 0; i <= table->reach / sizeof(struct fo__row_entry); i++) {
         struct fo__row *row = table->entry[i].row;
 
         explore_check(row == NULL || row->orphan, "a balancer was not freed");

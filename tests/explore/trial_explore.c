@@ -18,7 +18,7 @@ static unsigned out; /* trials, but for one that the dispatcher may give up */
 
 static bool is_trial(const struct fo_lease *lease)
 {
-    return (lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
+    return (lease->reserved_wide[FO__LEASE_TAKEN_WITH] & FO__LEASE_IS_TRIAL) != 0;
 }
 
 /* ---- Beginning --------------------------------------------------------------------------- */
@@ -34,7 +34,7 @@ static void begin(unsigned balancers, unsigned names)
     world_dispatch();
     world_advance_ms(2000); /* behind the back-off */
     world_dispatch();
-    explore_check((atomic_load(&world_host(0)->word) & FO__FLAG_DUE) != 0, "no trial is due");
+    explore_check((atomic_load(world_host(0)->word) & FO__FLAG_DUE) != 0, "no trial is due");
 }
 
 static void one_balancer(void)
@@ -180,14 +180,14 @@ static bool is_on_offer(struct fo_balancer *balancer, struct fo_endpoint *endpoi
 {
     for (uint32_t i = 0; i < FO__OFFERS; i++)
         if (atomic_load(&balancer->core.offer[i]) == endpoint)
-            return (atomic_load(&balancer->core.attention) & 1u << i) != 0;
+            return (fo__attention(&balancer->core) & FO__ATTENTION_OFFER(i)) != 0;
     return false;
 }
 
 static void check_host(struct fo_balancer *balancer)
 {
     struct fo_endpoint *endpoint = balancer->members[0];
-    uint64_t word = atomic_load(&endpoint->host->word);
+    uint64_t word = atomic_load(endpoint->host->word);
 
     if ((word & FO__FLAG_DOWN) == 0)
         return;

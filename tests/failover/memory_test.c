@@ -17,7 +17,7 @@
 #define LEASE_BYTES 64
 #define EMPTY_BALANCER_BYTES 4096
 #define ENDPOINT_BYTES 1024
-#define SNAPSHOT_ENDPOINT_BYTES 80
+#define SNAPSHOT_ENDPOINT_BYTES 88
 #define ROW_BYTES 512
 #define ROW_CELL_BYTES 24 /* fo_config.row_limit: 16 hot and 8 cold for each endpoint */
 

@@ -58,7 +58,7 @@ static void advance_ms(uint64_t ms)
 
 static bool is_trial(const struct stress_lease *lease)
 {
-    return (lease->lease.reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
+    return (lease->lease.reserved_wide[FO__LEASE_TAKEN_WITH] & FO__LEASE_IS_TRIAL) != 0;
 }
 
 static _Atomic uint32_t *trials_out(const struct stress_lease *lease)
@@ -126,14 +126,14 @@ static bool is_on_offer(struct fo_balancer *balancer, struct fo_endpoint *endpoi
 {
     for (uint32_t i = 0; i < FO__OFFERS; i++)
         if (atomic_load(&balancer->core.offer[i]) == endpoint)
-            return (atomic_load(&balancer->core.attention) & 1u << i) != 0;
+            return (fo__attention(&balancer->core) & FO__ATTENTION_OFFER(i)) != 0;
     return false;
 }
 
 static void check_host(struct fo_endpoint *endpoint, uint32_t out)
 {
     struct fo__host *host = endpoint->host;
-    uint64_t word = atomic_load(&host->word);
+    uint64_t word = atomic_load(host->word);
 
     if ((word & FO__FLAG_DOWN) == 0)
         return;
@@ -232,7 +232,7 @@ static void revive_all(void)
                 finish(&lease, FO_OUTCOME_SUCCESS);
         up = 0;
         for (unsigned at = 0; at < NAMES + MORE_NAMES; at++)
-            up += (atomic_load(&test.balancer[0]->members[at]->host->word) & FO__FLAG_DOWN) == 0;
+            up += (atomic_load(test.balancer[0]->members[at]->host->word) & FO__FLAG_DOWN) == 0;
     }
     stress_check(up == NAMES + MORE_NAMES, "only %u hosts came back", up);
 }

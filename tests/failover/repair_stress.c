@@ -101,7 +101,7 @@ static void check_contribution(struct test *test, const char *name)
     while (strcmp(fo_endpoint_name(snapshot->slot[slot].endpoint), name) != 0)
         slot++;
     stress_check(atomic_load(&snapshot->tree.node[0][slot]) ==
-                     fo__slot_worth(snapshot, slot, atomic_load(&snapshot->slot[slot].host->word)),
+                     fo__slot_worth(snapshot, slot, atomic_load(snapshot->slot[slot].word)),
                  "%s: a stale contribution", name);
 }
 

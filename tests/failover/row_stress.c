@@ -157,8 +157,8 @@ static void meet_many_balancers(void)
             ;
         stress_check(atomic_load(&closed) == 1, "not closed");
     }
-    stress_check(fo__thread_rows.mask < TABLE_MAX, "the table has grown to %llu",
-                 (unsigned long long)fo__thread_rows.mask + 1);
+    stress_check(fo__thread_rows.reach / sizeof(struct fo__row_entry) < TABLE_MAX,
+                 "the table has grown to %llu bytes", (unsigned long long)fo__thread_rows.reach);
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */

@@ -34,8 +34,8 @@ static void expect_whole(struct fo_balancer *balancer)
 
     for (uint32_t i = 0; i < snapshot->count; i++) {
         const struct fo__slot *slot = &snapshot->slot[i];
-        double health = (double)fo__word_health(slot->host->word) / (double)FO__HEALTH_ONE;
-        double floor = (double)slot->floor / (double)FO__HEALTH_ONE;
+        double health = (double)fo__word_health(*slot->word) / (double)FO__HEALTH_ONE;
+        double floor = (double)snapshot->floors[i] / (double)FO__HEALTH_ONE;
         double wanted = (double)snapshot->units[i] * fmax(health, floor);
 
         cr_assert(fabs((double)snapshot->tree.node[0][i] - wanted) <= 1 + wanted * 1e-12,
@@ -237,7 +237,7 @@ Test(snapshot, without_endpoints_has_a_slot_that_is_always_refused)
     snapshot = snapshot_of(f.balancer);
     cr_expect_eq(snapshot->count, 0);
     cr_expect_eq(snapshot->n, 1);
-    cr_expect_eq(fo__word_health(snapshot->slot[0].host->word), 0);
+    cr_expect_eq(fo__word_health(*snapshot->slot[0].word), 0);
     cr_expect_eq(fo__sumtree_total(&snapshot->tree), 0);
     fixture_destroy(&f);
 }

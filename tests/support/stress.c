@@ -354,7 +354,7 @@ void stress_check_sums(struct fo_balancer *balancer)
 
     check_nodes(&snapshot->tree);
     for (uint32_t i = 0; i < snapshot->count; i++) {
-        uint64_t worth = fo__slot_worth(snapshot, i, atomic_load(&snapshot->slot[i].host->word));
+        uint64_t worth = fo__slot_worth(snapshot, i, atomic_load(snapshot->slot[i].word));
         uint64_t leaf = atomic_load(&snapshot->tree.node[0][i]);
 
         if (core->group_changes != NULL)
