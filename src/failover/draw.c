@@ -110,7 +110,7 @@ static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
  * that are behind. */
 static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct fo__row *row,
-                     const struct fo__limits *limits, uint64_t *word)
+                                   const struct fo__limits *limits, uint64_t *word)
 {
     uint64_t total = 0;
     uint64_t at;

@@ -79,8 +79,7 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
         slot = &snapshot->slot[at];
         word = fo__load_acquire(slot->word);
         if ((word & FO__FLAG_DUE) != 0 &&
-            fo__cas_acq_rel(slot->word, &word,
-                            (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
+            fo__cas_acq_rel(slot->word, &word, (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
             fo__lease_start(lease, core, row, slot, word, FO__LEASE_IS_TRIAL);
             return true;
         }

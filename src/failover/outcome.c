@@ -80,7 +80,8 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
         if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
             return word;
         health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
-        return health > 0 ? fo__word_with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+        return health > 0 ? fo__word_with_health(word, health)
+                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));

@@ -194,8 +194,7 @@ static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, str
 
     fo__rcu_read_lock();
     snapshot = fo__load_acquire(&core->snapshot);
-    return pick_slow(core, snapshot, row, first_sample_slow(snapshot, row), &fo__no_limits,
-                     lease);
+    return pick_slow(core, snapshot, row, first_sample_slow(snapshot, row), &fo__no_limits, lease);
 }
 
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)

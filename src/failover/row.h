@@ -60,8 +60,8 @@ struct fo__cell_ref {
 
 struct fo__row {
     /* What every pick and finish needs comes first, and on one line for the first 480 endpoints. */
-    _Atomic uint64_t weyl; /* low-discrepancy sequence of first samples */
-    _Atomic uint64_t rng;  /* every further sample */
+    _Atomic uint64_t weyl;      /* low-discrepancy sequence of first samples */
+    _Atomic uint64_t rng;       /* every further sample */
     _Atomic uint64_t thread_id; /* of the thread that has it at home */
     struct fo__cell *_Atomic segment[FO__SEGMENTS];
 
