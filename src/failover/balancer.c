@@ -51,6 +51,12 @@ static uint64_t next_balancer_id(void)
     return fo__add_relaxed(&last_id, FO__BALANCER_ID_STEP) + FO__BALANCER_ID_STEP;
 }
 
+static void fill_settings(struct fo__settings *settings, const struct fo_weight_function *weight)
+{
+    settings->weight = *weight;
+    settings->success_units = fo__weight_success_units(weight);
+}
+
 /** The parts that are allocated one by one; on failure free_parts() takes what there is. */
 static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config *config,
                             uint64_t seed)
@@ -65,7 +71,7 @@ static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config
     if (settings == NULL || snapshot == NULL || balancer->closed_snapshot == NULL ||
         balancer->name == NULL || !fo__names_init(&balancer->names))
         return FO_NOMEM;
-    settings->weight = config->weight;
+    fill_settings(settings, &config->weight);
     balancer->closed_snapshot->closed = true;
     if (config->group == NULL)
         return fo__group_make(config->runtime, &config->trial, fo__rng_mix(seed), false,
@@ -158,7 +164,7 @@ fo_status fo_balancer_configure(struct fo_balancer *balancer, const struct fo_co
     settings = malloc(sizeof(*settings));
     if (settings == NULL)
         return FO_NOMEM;
-    settings->weight = ours.weight;
+    fill_settings(settings, &ours.weight);
     fo__cold_begin();
     pthread_mutex_lock(&balancer->update_lock);
     closing = balancer->closing;

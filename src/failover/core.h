@@ -21,6 +21,8 @@
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
 struct fo__settings {
     struct fo_weight_function weight;
+    uint32_t
+        success_units; /* what a success adds to health above the minimum; or FO__CUSTOM_UNITS */
 };
 
 struct fo__core {

@@ -44,8 +44,8 @@ static bool range_is_allowed(const struct fo__tag_range *range, const struct fo_
 }
 
 /** One draw over the whole tree; FO__NO_SLOT when it is worth nothing. */
-static uint32_t draw_any(const struct fo__snapshot *snapshot, struct fo__row *row,
-                         const struct fo__without *without)
+static uint32_t draw_many(const struct fo__snapshot *snapshot, struct fo__row *row,
+                          const struct fo__without *without)
 {
     uint64_t total = fo__sumtree_total(&snapshot->tree);
 
@@ -54,6 +54,35 @@ static uint32_t draw_any(const struct fo__snapshot *snapshot, struct fo__row *ro
     if (total == 0 || total > UINT64_MAX / 2)
         return FO__NO_SLOT;
     return fo__sumtree_find(&snapshot->tree, fo__rng_below(&row->rng, total), without);
+}
+
+/** One draw from a tree of a single node, which a plain pass over the leaves answers soonest. */
+static uint32_t draw_few(const struct fo__snapshot *snapshot, struct fo__row *row,
+                         const struct fo__without *without)
+{
+    uint64_t worth[FO__SUMTREE_FANOUT];
+    uint32_t n = (uint32_t)snapshot->n;
+    uint64_t total = 0;
+    uint64_t sum = 0;
+    uint32_t passed = 0;
+    uint64_t at;
+
+    for (uint32_t i = 0; i < n; i++) {
+        worth[i] = fo__load_relaxed(&snapshot->tree.node[0][i]);
+        total += worth[i];
+    }
+    for (uint32_t i = 0; i < without->count; i++) {
+        total -= worth[without->slot[i]];
+        worth[without->slot[i]] = 0;
+    }
+    if (total == 0)
+        return FO__NO_SLOT;
+    at = fo__rng_below(&row->rng, total);
+    for (uint32_t i = 0; i < n; i++) {
+        sum += worth[i];
+        passed += sum <= at ? 1 : 0;
+    }
+    return passed;
 }
 
 /** One draw over the ranges that have the tags. */
@@ -128,26 +157,43 @@ static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct f
     return NULL;
 }
 
+static uint32_t draw_one(const struct fo__snapshot *snapshot, struct fo__row *row,
+                         const struct fo__limits *limits)
+{
+    struct fo__without without;
+
+    if (limits->require_tags == 0 && snapshot->n <= FO__SUMTREE_FANOUT)
+        return draw_few(snapshot, row, &limits->without);
+    weigh_excluded(snapshot, limits, &without);
+    return limits->require_tags == 0 ? draw_many(snapshot, row, &without)
+                                     : draw_tagged(snapshot, row, limits, &without);
+}
+
+/** Whether a slot that was drawn is worth something, and, where sums may be behind, what they say. In
+ * a group of its own they are behind for the moment of a race at most, and drawing cost the less. */
+static bool holds_good(const struct fo__core *core, const struct fo__snapshot *snapshot,
+                       uint32_t slot, uint64_t word)
+{
+    uint64_t counted = fo__load_relaxed(&snapshot->tree.node[0][slot]);
+
+    if (!core->group_is_shared)
+        return counted > 0 && fo__slot_fraction(snapshot, slot, word) > 0;
+    return counted > 0 && counted == fo__slot_worth(snapshot, slot, word);
+}
+
 /** Draws until a slot holds good. *worthless: there is nothing to draw from. */
-static const struct fo__slot *try_to_draw(struct fo__snapshot *snapshot, struct fo__row *row,
-                                          const struct fo__limits *limits, uint64_t *word,
-                                          bool *worthless)
+static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snapshot *snapshot,
+                                          struct fo__row *row, const struct fo__limits *limits,
+                                          uint64_t *word, bool *worthless)
 {
     for (int draws = 0; draws < DRAWS; draws++) {
-        struct fo__without without;
-        uint32_t slot;
-        uint64_t worth;
+        uint32_t slot = draw_one(snapshot, row, limits);
 
-        weigh_excluded(snapshot, limits, &without);
-        slot = limits->require_tags == 0 ? draw_any(snapshot, row, &without)
-                                         : draw_tagged(snapshot, row, limits, &without);
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
             return NULL;
         *word = fo__load_acquire(snapshot->slot[slot].word);
-        worth = fo__slot_worth(snapshot, slot, *word);
-        if (worth > 0 && worth == fo__load_relaxed(&snapshot->tree.node[0][slot]) &&
-            fo__limits_allow(limits, snapshot, slot))
+        if (holds_good(core, snapshot, slot, *word) && fo__limits_allow(limits, snapshot, slot))
             return &snapshot->slot[slot];
         mend_block(snapshot, slot);
     }
@@ -160,13 +206,13 @@ const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snap
 {
     uint64_t changes = 0;
     bool worthless;
-    const struct fo__slot *slot = try_to_draw(snapshot, row, limits, word, &worthless);
+    const struct fo__slot *slot = try_to_draw(core, snapshot, row, limits, word, &worthless);
     bool behind = slot == NULL && is_behind(core, &changes);
 
     if (slot != NULL)
         return slot;
     if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
-        return try_to_draw(snapshot, row, limits, word, &worthless);
+        return try_to_draw(core, snapshot, row, limits, word, &worthless);
     /* Marked when the sums are whole: until then every pick that finds nothing looks for itself. */
     if (fo__snapshot_mend_all(snapshot) && behind)
         fo__store_release(&core->changes_seen, changes);

@@ -69,8 +69,8 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }
 
-/** Every finish that is not the ordinary one. Outside read sections. */
-static __attribute__((noinline)) fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
+/** Every other finish. Outside read sections. */
+static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
 {
     struct fo_endpoint *endpoint;
     bool is_open;
@@ -88,28 +88,58 @@ static __attribute__((noinline)) fo_status finish_slow(struct fo_lease *lease, f
     return is_open ? FO_OK : FO_EINVAL;
 }
 
+/** Counts a finish in the lease's own cell, the last touch of what it held, and ends the section. */
+static inline fo_status count_at_home(struct fo_lease *lease, const struct fo__rcu_section *section)
+{
+    struct fo__cell *cell = lease->reserved_pointer[FO__LEASE_CELL];
+
+    fo__count_release(&cell->finished);
+    fo__rcu_leave(section);
+    lease->endpoint = NULL;
+    return FO_OK;
+}
+
+static inline bool is_mine(const struct fo_lease *lease)
+{
+    return lease->reserved_wide[FO__LEASE_THREAD] == fo__thread_rows.thread_id;
+}
+
+/** A success of the lease's own thread, while nothing is leaving and the host is ill: it heals. */
+static __attribute__((noinline)) fo_status finish_ill(struct fo_lease *lease, fo_outcome outcome)
+{
+    const uint64_t special = FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL;
+    struct fo__rcu_section section;
+    struct fo__core *core;
+
+    if (lease == NULL || lease->endpoint == NULL || outcome != FO_OUTCOME_SUCCESS ||
+        !is_mine(lease) || (fo__lease_taken_with(lease) & special) != 0 || !fo__rcu_enter(&section))
+        return finish_slow(lease, outcome);
+    core = fo__lease_core(lease);
+    if (fo__load_acquire(&core->leaving) == 0 &&
+        fo__outcome_heal(core, lease->endpoint, fo__lease_host_word(lease),
+                         fo__word_epoch(fo__lease_taken_with(lease))))
+        return count_at_home(lease, &section);
+    fo__rcu_leave(&section);
+    return finish_slow(lease, outcome);
+}
+
 /** Whether nothing about the finish is special, as far as the lease and the host word tell (lease.h). */
 static inline bool is_ordinary(const struct fo_lease *lease, fo_outcome outcome)
 {
     return lease != NULL && lease->endpoint != NULL && outcome == FO_OUTCOME_SUCCESS &&
-           lease->reserved_wide[FO__LEASE_THREAD] == fo__thread_rows.thread_id &&
+           is_mine(lease) &&
            fo__load_acquire(fo__lease_host_word(lease)) == fo__lease_taken_with(lease);
 }
 
 fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
 {
     struct fo__rcu_section section;
-    struct fo__cell *cell;
 
     if (fo__unlikely(!is_ordinary(lease, outcome) || !fo__rcu_enter(&section)))
-        return finish_slow(lease, outcome);
+        return finish_ill(lease, outcome);
     if (fo__unlikely(fo__load_acquire(&fo__lease_core(lease)->leaving) != 0)) {
         fo__rcu_leave(&section);
-        return finish_slow(lease, outcome);
+        return finish_ill(lease, outcome);
     }
-    cell = lease->reserved_pointer[FO__LEASE_CELL];
-    fo__count_release(&cell->finished);
-    fo__rcu_leave(&section);
-    lease->endpoint = NULL;
-    return FO_OK;
+    return count_at_home(lease, &section);
 }

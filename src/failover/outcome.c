@@ -183,18 +183,15 @@ static bool is_transition(uint64_t before, uint64_t after)
 }
 
 /** One CAS and what must follow it in the same read section. */
-static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                        uint64_t after, fo_outcome outcome)
+static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                      uint64_t after, fo_outcome outcome)
 {
     struct fo__host *host = endpoint->host;
     struct fo__snapshot *snapshot;
     uint32_t slot;
 
-    fo__rcu_read_lock();
-    if (!fo__cas_acq_rel(host->word, &before, after)) {
-        fo__rcu_read_unlock();
+    if (!fo__cas_acq_rel(host->word, &before, after))
         return false;
-    }
     snapshot = fo__load_acquire(&core->snapshot);
     slot = fo__snapshot_slot(snapshot, endpoint->id);
     if (slot != FO__NO_SLOT && fo__word_health(before) != fo__word_health(after))
@@ -207,8 +204,40 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || is_transition(before, after))
         fo__queue_push(host->queue, &host->node);
-    fo__rcu_read_unlock();
     return true;
+}
+
+static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                        uint64_t after, fo_outcome outcome)
+{
+    bool changed;
+
+    fo__rcu_read_lock();
+    changed = swap_word(core, endpoint, before, after, outcome);
+    fo__rcu_read_unlock();
+    return changed;
+}
+
+bool fo__outcome_heal(struct fo__core *core, struct fo_endpoint *endpoint,
+                      _Atomic uint64_t *host_word, uint32_t epoch)
+{
+    uint32_t units = fo__load_acquire(&core->settings)->success_units;
+    uint32_t floor_max = fo__load_acquire(&core->snapshot)->floor_max;
+
+    for (;;) {
+        uint64_t before = fo__load_acquire(host_word);
+        uint64_t health = fo__word_health(before);
+        uint64_t after;
+
+        if (fo__word_is_whole(before) || fo__word_epoch(before) != epoch)
+            return true; /* nothing to add, or it tells nothing */
+        if ((before & FO__FLAGS_MASK) != 0 || health <= floor_max || units == FO__CUSTOM_UNITS)
+            return false;
+        health = health + units < FO__HEALTH_ONE ? health + units : FO__HEALTH_ONE;
+        after = fo__word_with_health(before, health);
+        if (after == before || swap_word(core, endpoint, before, after, FO_OUTCOME_SUCCESS))
+            return true;
+    }
 }
 
 void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,

@@ -38,4 +38,12 @@ static inline bool fo__outcome_is_failed(fo_outcome outcome)
 void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
                        const struct fo__evidence *evidence);
 
+/**
+ * The same for the plainest case, in integers and in one read section, the caller's: a success of a
+ * lease of that epoch, above every minimum, by a built-in weight function. False: it is not that
+ * case, and nothing was done.
+ */
+bool fo__outcome_heal(struct fo__core *core, struct fo_endpoint *endpoint,
+                      _Atomic uint64_t *host_word, uint32_t epoch);
+
 #endif

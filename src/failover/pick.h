@@ -22,9 +22,12 @@ extern const struct fo__limits fo__no_limits;
 static inline bool fo__limits_allow(const struct fo__limits *limits,
                                     const struct fo__snapshot *snapshot, uint32_t slot)
 {
-    for (uint32_t i = 0; i < limits->without.count; i++)
-        if (limits->without.slot[i] == slot)
-            return false;
+    bool excluded = false;
+
+    for (uint32_t i = 0; i < limits->without.count; i++) /* one branch that is hard to predict */
+        excluded |= limits->without.slot[i] == slot;
+    if (excluded)
+        return false;
     if (limits->require_tags == 0)
         return true;
     for (uint32_t i = 0; i < snapshot->range_count; i++)

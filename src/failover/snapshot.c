@@ -93,11 +93,20 @@ static int by_tags_then_age(const void *a, const void *b)
     return x->member < y->member ? -1 : x->member > y->member;
 }
 
+/** Rounded up: whoever has a min_weight, however small, keeps a trickle. */
+static uint32_t floor_of(const struct fo__endpoint_settings *settings)
+{
+    if (settings->max_weight <= 0)
+        return 0;
+    return (uint32_t)ceil(settings->min_weight / settings->max_weight * (double)FO__HEALTH_ONE);
+}
+
 static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endpoint *endpoint,
                       double weight_sum)
 {
     struct fo__slot *slot = &snapshot->slot[at];
     double weight = weight_of(endpoint);
+    uint32_t floor = floor_of(settings_of(endpoint));
 
     slot->word = endpoint->host->word;
     slot->endpoint = endpoint;
@@ -106,12 +115,10 @@ static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endp
         snapshot->units[at] = (uint64_t)(weight / weight_sum * UNITS_SUM);
         if (snapshot->units[at] == 0)
             snapshot->units[at] = 1;
-        /* Rounded up: whoever has a min_weight, however small, keeps a trickle. */
-        snapshot->floors[at] =
-            (uint32_t)ceil(settings_of(endpoint)->min_weight / weight * (double)FO__HEALTH_ONE);
-        if (snapshot->floors[at] > snapshot->floor_max)
-            snapshot->floor_max = snapshot->floors[at];
+        snapshot->floors[at] = floor;
     }
+    if (floor > snapshot->floor_max)
+        snapshot->floor_max = floor;
     snapshot->units_sum += snapshot->units[at];
     snapshot->ids[at] = endpoint->id;
     snapshot->slot_of[endpoint->index] = at;

@@ -64,7 +64,7 @@ struct fo__snapshot {
     uint32_t index_end; /* entries of slot_of */
     bool closed;        /* the balancer is being destroyed */
     uint64_t units_sum;
-    uint32_t floor_max; /* of floors */
+    uint32_t floor_max; /* of floors, and of members without weight */
     uint64_t *units;
     uint64_t *ids;
     uint32_t *slot_of;

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sumtree.h"
 
+/** Nodes of a level, filled up with nodes worth nothing so that every parent has all its children. */
+static size_t padded(uint32_t n)
+{
+    return ((size_t)n + FO__SUMTREE_FANOUT - 1) / FO__SUMTREE_FANOUT * FO__SUMTREE_FANOUT;
+}
+
 size_t fo__sumtree_words(uint32_t n)
 {
-    size_t words = n;
+    size_t words = padded(n);
 
     while (n > 1) {
         n = (n + FO__SUMTREE_FANOUT - 1) / FO__SUMTREE_FANOUT;
-        words += n;
+        words += padded(n);
     }
     return words;
 }
@@ -19,7 +25,7 @@ void fo__sumtree_init(struct fo__sumtree *tree, uint32_t n, _Atomic uint64_t *me
     tree->node[0] = memory;
     tree->width[0] = n;
     while (n > 1) {
-        memory += n;
+        memory += padded(n);
         n = (n + FO__SUMTREE_FANOUT - 1) / FO__SUMTREE_FANOUT;
         depth++;
         tree->node[depth] = memory;
@@ -87,44 +93,63 @@ uint64_t fo__sumtree_before(const struct fo__sumtree *tree, uint32_t slot,
     return minus(sum, excluded_worth(without, 0, slot));
 }
 
-/** Which child of a node covers position *at, which becomes the position in that child. All children
- * are added up, without a branch that nobody could predict. */
-static uint32_t find_child(const struct fo__sumtree *tree, uint32_t level, uint32_t parent,
-                           uint64_t span, uint64_t *at, const struct fo__without *without)
+/* Which of a node's children covers a position. All are added up, without a branch that nobody could
+ * predict. */
+struct passage {
+    uint64_t at;
+    uint64_t sum;    /* of the children so far */
+    uint64_t before; /* of those that end at or before the position */
+    uint64_t passed; /* how many those are */
+};
+
+static inline void pass(struct passage *passage, uint64_t worth)
 {
-    uint32_t first = parent * FO__SUMTREE_FANOUT;
-    uint32_t end = first + FO__SUMTREE_FANOUT;
-    uint32_t passed = 0;
-    uint64_t before = 0;
-    uint64_t sum = 0;
+    uint64_t covered;
 
-    if (end > tree->width[level])
-        end = tree->width[level];
-    for (uint32_t i = first; i < end; i++) {
-        uint64_t worth = node_worth(tree, level, i);
+    passage->sum += worth;
+    covered = passage->sum <= passage->at ? 1 : 0;
+    passage->passed += covered;
+    passage->before += worth & (0 - covered);
+}
 
-        if (without->count > 0)
-            worth = minus(worth, excluded_worth(without, i * span, span));
-        sum += worth;
-        passed += sum <= *at ? 1 : 0;
-        before = sum <= *at ? sum : before;
+/** Without exclusions: what nearly every draw is. */
+static inline void pass_all(struct passage *passage, const _Atomic uint64_t *child)
+{
+    for (uint32_t i = 0; i < FO__SUMTREE_FANOUT; i += 4) {
+        pass(passage, fo__load_relaxed(&child[i]));
+        pass(passage, fo__load_relaxed(&child[i + 1]));
+        pass(passage, fo__load_relaxed(&child[i + 2]));
+        pass(passage, fo__load_relaxed(&child[i + 3]));
     }
-    *at -= before;
-    /* Beyond the last only while sums are changing: the caller checks what it gets. */
-    return first + passed < end ? first + passed : end - 1;
+}
+
+static void pass_without(struct passage *passage, const struct fo__sumtree *tree, uint32_t level,
+                         uint32_t first, uint64_t span, const struct fo__without *without)
+{
+    for (uint32_t i = first; i < first + FO__SUMTREE_FANOUT; i++)
+        pass(passage, minus(node_worth(tree, level, i), excluded_worth(without, i * span, span)));
 }
 
 uint32_t fo__sumtree_find(const struct fo__sumtree *tree, uint64_t at,
                           const struct fo__without *without)
 {
-    uint64_t span = 1; /* leaves under a node of the level */
+    uint64_t span = UINT64_C(1) << tree->depth * FO__SUMTREE_BITS; /* leaves under a node */
     uint32_t found = 0;
 
-    for (uint32_t level = 0; level < tree->depth; level++)
-        span *= FO__SUMTREE_FANOUT;
     for (uint32_t level = tree->depth; level-- > 0;) {
+        struct passage passage = {at, 0, 0, 0};
+        uint32_t first = found * FO__SUMTREE_FANOUT;
+
         span /= FO__SUMTREE_FANOUT;
-        found = find_child(tree, level, found, span, &at, without);
+        if (fo__likely(without->count == 0))
+            pass_all(&passage, &tree->node[level][first]);
+        else
+            pass_without(&passage, tree, level, first, span, without);
+        at -= passage.before;
+        found = first + (uint32_t)passage.passed;
+        if (fo__unlikely(found >=
+                         tree->width[level])) /* sums are changing: callers check the slot */
+            found = tree->width[level] - 1;
     }
     return found;
 }

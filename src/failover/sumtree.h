@@ -22,7 +22,8 @@
 
 #include <stddef.h>
 
-#define FO__SUMTREE_FANOUT 16u
+#define FO__SUMTREE_BITS 4u
+#define FO__SUMTREE_FANOUT (1u << FO__SUMTREE_BITS)
 #define FO__SUMTREE_DEPTH_MAX 6u /* 16^5 = 2^20 leaves and the root */
 
 struct fo__sumtree {
@@ -38,7 +39,7 @@ struct fo__without {
     uint64_t worth[64];
 };
 
-/** Words of memory that a tree of n leaves needs. */
+/** Words of memory that a tree of n leaves needs; levels are filled up to whole nodes. */
 size_t fo__sumtree_words(uint32_t n);
 
 /** Lays a tree of n ≥ 1 leaves, all 0, over zeroed memory. */

@@ -25,6 +25,13 @@ bool fo__weight_function_is_valid(const struct fo_weight_function *function)
            function->down_threshold < 1 && in_range(function->mild_step, 0, 1);
 }
 
+uint32_t fo__weight_success_units(const struct fo_weight_function *function)
+{
+    if (function->kind == FO_WEIGHT_CUSTOM)
+        return FO__CUSTOM_UNITS;
+    return (uint32_t)llround(function->success_step * 0x1p31); /* at most 2^31 */
+}
+
 static double clamped(double live, const struct fo_weight_input *input)
 {
     if (isnan(live))

@@ -11,6 +11,12 @@
 /** Whether every number is in its documented range. */
 bool fo__weight_function_is_valid(const struct fo_weight_function *function);
 
+/** success_units of a weight function that must be asked. */
+#define FO__CUSTOM_UNITS UINT32_MAX
+
+/** What a success above the minimum adds to health, in units of 2^-31, or FO__CUSTOM_UNITS. */
+uint32_t fo__weight_success_units(const struct fo_weight_function *function);
+
 /** The live weight after a success. */
 double fo__weight_after_success(const struct fo_weight_function *function,
                                 const struct fo_weight_input *input);
