@@ -217,19 +217,28 @@ void fo_thread_prepare(void)
     fo__rcu_register_thread();
 }
 
-fo_status fo__runtimes_after_fork(void)
+fo_status fo__runtimes_renew(void)
 {
     fo_status status = FO_OK;
 
     /* A thread that forked in a listener goes on dispatching when the listener returns, also as the
      * default runtime's thread. Every other dispatcher is gone. */
     for (struct fo_runtime *at = runtimes; at != NULL; at = at->all_next) {
+        struct fo__node *taken = at->taken;
+
         if (at != dispatched)
             fo__store_release(&at->dispatching, 0);
         if (!fo__queue_reopen(&at->queue))
             status = FO_SYSTEM;
+        at->taken = NULL;
+        fo__queue_renew(&at->queue, taken);
     }
-    if (default_runtime != NULL && default_runtime != dispatched && !start_thread(default_runtime))
-        status = FO_SYSTEM;
     return status;
+}
+
+fo_status fo__runtimes_resume(void)
+{
+    if (default_runtime != NULL && default_runtime != dispatched && !start_thread(default_runtime))
+        return FO_SYSTEM;
+    return FO_OK;
 }

@@ -6,9 +6,10 @@
  * finds and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A
  * child that hangs is ended by an alarm and counts as failed.
  */
-#include "core.h"
 #include "crew.h"
 #include "fixture.h"
+#include "members.h"
+#include "stress.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -493,6 +494,167 @@ static void while_a_listener_runs(fo_event_kind kind)
     free(stuck);
 }
 
+/* What the thread that is told of one balancer's end has taken with it from the queue. */
+static void while_one_of_two_closes(void)
+{
+    struct stuck *stuck = calloc(1, sizeof(*stuck));
+    struct fo_balancer *balancers[2];
+    struct crew *crew;
+    pid_t pid;
+
+    assert(stuck != NULL);
+    stuck->kind = FO_EVENT_CLOSED;
+    fixture_init(&stuck->f);
+    for (int i = 0; i < 2; i++)
+        balancers[i] = fixture_balancer(&stuck->f, NULL);
+    must(fo_subscribe(balancers[0], FO_EVENT_CLOSED, wait_inside, stuck, NULL) == FO_OK,
+         "no subscription");
+    for (int i = 0; i < 2; i++)
+        fixture_close(&stuck->f, balancers[i]);
+    crew = crew_start(1, dispatch, stuck);
+    while (!atomic_load(&stuck->inside))
+        sched_yield();
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_destroy(&stuck->f); /* sees that both are closed */
+        _exit(0);
+    }
+    atomic_store(&stuck->may_return, true);
+    crew_join(crew);
+    wait_for(pid);
+    fixture_destroy(&stuck->f);
+    free(stuck);
+}
+
+/* ---- Where a lost thread stopped ------------------------------------------------------------ */
+
+/* Each story puts the library into the state that a finish leaves between two of its steps, forks as
+ * if the finish were another thread's, and in the parent takes the steps that are missing. */
+
+static struct fo_endpoint *member(struct fixture *f, uint32_t at)
+{
+    return f->balancer->members[at];
+}
+
+/** "e1" has left, with one lease open. */
+static struct fo_endpoint *leaver(struct fixture *f, struct fo_lease *lease)
+{
+    struct fo_pick_options options = fo_pick_options_init();
+    uint64_t others[] = {fixture_id(f, "e0"), fixture_id(f, "e2")};
+
+    options.exclude = others;
+    options.exclude_count = 2;
+    must(fo_pick_with(f->balancer, &options, lease) == FO_OK, "no pick");
+    take_out(f->balancer, "e1");
+    fixture_dispatch(f);
+    return lease->endpoint;
+}
+
+/** Both with nothing in the queue, and with a node of another endpoint in it. */
+static void marked_and_not_linked(bool others_are_queued)
+{
+    struct fixture f;
+    struct fo_lease lease;
+    struct fo_endpoint *left;
+    pid_t pid;
+
+    fixture_open(&f, 3, NULL);
+    left = leaver(&f, &lease);
+    if (others_are_queued)
+        must(fo_report(f.balancer, "e2", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    atomic_store(&left->node.queued, 1);
+    atomic_store(&member(&f, 0)->node.queued, 1);
+    atomic_store(&member(&f, 0)->host->node.queued, 1);
+    pid = fork_prepared();
+    if (pid == 0) {
+        must(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN) == FO_OK, "no report");
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e0") == 1, "its host cannot be queued any more");
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e2") == (others_are_queued ? 1 : 0),
+             "what was linked is lost, or told twice");
+        must(fixture_heard(&f, FO_EVENT_RELEASED, "e1") == 1, "e1 cannot be queued any more");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&left->node.queued, 0);
+    atomic_store(&member(&f, 0)->node.queued, 0);
+    atomic_store(&member(&f, 0)->host->node.queued, 0);
+    must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+static void finished_and_not_released(enum fo__life life)
+{
+    struct fixture f;
+    struct fo_lease lease;
+    struct fo__release *release;
+    pid_t pid;
+
+    fixture_open(&f, 3, NULL);
+    release = &leaver(&f, &lease)->release;
+    atomic_store(&release->owed, 0);
+    atomic_store(&release->life, life);
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_RELEASED, "e1") == 1, "the release is lost");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&release->owed, 1);
+    atomic_store(&release->life, FO__DRAINING);
+    must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+static void must_be_mended(struct fo_balancer *balancer)
+{
+    struct fo__snapshot *snapshot = atomic_load(&balancer->core.snapshot);
+
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        must(atomic_load(&snapshot->tree.node[0][i]) ==
+                 fo__slot_worth(snapshot, i, atomic_load(&snapshot->slot[i].host->word)),
+             "a contribution is not what its host is worth");
+    stress_check_sums(balancer);
+}
+
+/** The word says that "e0" is down; of the sums either nothing knows that, or its leaf alone. */
+static void changed_and_not_mended(bool leaf_is_mended)
+{
+    struct fixture f;
+    struct fo__host *host;
+    struct fo__snapshot *snapshot;
+    uint64_t worth;
+    uint64_t word;
+    pid_t pid;
+
+    fixture_open(&f, 20, NULL); /* the tree has a level between leaves and root */
+    fixture_dispatch(&f);
+    host = member(&f, 0)->host;
+    snapshot = atomic_load(&f.balancer->core.snapshot);
+    word = atomic_load(&host->word);
+    worth = atomic_load(&snapshot->tree.node[0][0]);
+    atomic_store(&host->word, fo__word_next_epoch(word, 0, FO__FLAG_DOWN));
+    if (leaf_is_mended)
+        atomic_store(&snapshot->tree.node[0][0], 0);
+    pid = fork_prepared();
+    if (pid == 0) {
+        must_be_mended(f.balancer);
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e0") == 1, "nobody was told");
+        fixture_advance_ms(&f, 1300);
+        must(info_of(f.balancer, "e0").state == FO_STATE_TRIAL, "nobody waits for the trial");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&host->word, word);
+    atomic_store(&snapshot->tree.node[0][0], worth);
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
 /* ---- Smaller ones -------------------------------------------------------------------------- */
 
 static void *fork_twice(void *arg)
@@ -637,10 +799,17 @@ int main(void)
     TELL(from_a_listener_of_the_default_thread());
     TELL(forks_in_a_storm(false));
     TELL(forks_in_a_storm(true));
+    TELL(marked_and_not_linked(false));
+    TELL(marked_and_not_linked(true));
+    TELL(finished_and_not_released(FO__DRAINING));
+    TELL(finished_and_not_released(FO__RELEASED));
+    TELL(changed_and_not_mended(false));
+    TELL(changed_and_not_mended(true));
     TELL(while_a_listener_runs(FO_EVENT_ADDED));
     TELL(while_a_listener_runs(FO_EVENT_DOWN));
     TELL(while_a_listener_runs(FO_EVENT_REMOVED));
     TELL(while_a_listener_runs(FO_EVENT_RELEASED));
     TELL(while_a_listener_runs(FO_EVENT_CLOSED));
+    TELL(while_one_of_two_closes());
     return 0;
 }
