@@ -3,19 +3,25 @@
 
 #include "lease.h"
 
+static bool put_at(struct fo__core *core, uint32_t i, struct fo_endpoint *before,
+                   struct fo_endpoint *endpoint)
+{
+    if (!fo__cas_acq_rel(&core->offer[i], &before, endpoint))
+        return false;
+    /* Also if the endpoint stood there: whoever cleared the bit may be lost in a fork(). */
+    fo__or_acq_rel(&core->attention, 1u << i);
+    return true;
+}
+
 bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint)
 {
+    /* Exchanged for itself where it stands: a load could be too early to see a claim (offer.h). */
     for (uint32_t i = 0; i < FO__OFFERS; i++)
-        if (fo__load_relaxed(&core->offer[i]) == endpoint)
+        if (fo__load_relaxed(&core->offer[i]) == endpoint && put_at(core, i, endpoint, endpoint))
             return true;
-    for (uint32_t i = 0; i < FO__OFFERS; i++) {
-        struct fo_endpoint *nobody = NULL;
-
-        if (fo__cas_acq_rel(&core->offer[i], &nobody, endpoint)) {
-            fo__or_acq_rel(&core->attention, 1u << i);
+    for (uint32_t i = 0; i < FO__OFFERS; i++)
+        if (put_at(core, i, NULL, endpoint))
             return true;
-        }
-    }
     return false;
 }
 

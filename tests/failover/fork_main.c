@@ -655,6 +655,30 @@ static void changed_and_not_mended(bool leaf_is_mended)
     fixture_destroy(&f);
 }
 
+/** A pick that clears an offer's bit looks at the offer once more, if it lives. */
+static void cleared_and_not_looked_at(void)
+{
+    struct fixture f;
+    uint32_t attention;
+    pid_t pid;
+
+    fixture_open_weighed(&f, fo_weight_ratio(), 2);
+    must(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    fixture_advance_ms(&f, 1300);
+    attention = atomic_exchange(&f.balancer->core.attention, 0);
+    must(attention != 0, "no trial is on offer");
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_dispatch(&f);
+        must(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS) == 0, "the offer is not seen");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&f.balancer->core.attention, attention);
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
 /* ---- Smaller ones -------------------------------------------------------------------------- */
 
 static void *fork_twice(void *arg)
@@ -805,6 +829,7 @@ int main(void)
     TELL(finished_and_not_released(FO__RELEASED));
     TELL(changed_and_not_mended(false));
     TELL(changed_and_not_mended(true));
+    TELL(cleared_and_not_looked_at());
     TELL(while_a_listener_runs(FO_EVENT_ADDED));
     TELL(while_a_listener_runs(FO_EVENT_DOWN));
     TELL(while_a_listener_runs(FO_EVENT_REMOVED));
