@@ -63,7 +63,7 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
         return;
     evidence.outcome = outcome;
     evidence.epoch = fo__lease_epoch(lease);
-    evidence.is_trial = (lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) != 0;
+    evidence.trial = fo__lease_trial(lease);
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }

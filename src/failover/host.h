@@ -10,6 +10,10 @@
  * Health is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still
  * computes with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
  *
+ * A host that is down has no health. Then its bits hold the number of the trial that is out, or was out
+ * last: each trial that a pick takes has the next one, its lease remembers it, and so a trial that
+ * was given up cannot end the one after it when its lease is finished at last.
+ *
  * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
  * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
  * server, nor its timeout kill it again after it has recovered. It wraps after 2^24 transitions.
@@ -38,12 +42,15 @@
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 32)
 #define FO__EPOCH_SHIFT 40
 #define FO__EPOCH_MASK UINT32_C(0xffffff)
+#define FO__TRIAL_ONE                                                                              \
+    UINT64_C(1) /* of the numbers of trials, which a host that is down has for health */
+#define FO__TRIAL_MASK FO__HEALTH_MASK
 /* Everything but the epoch. */
 #define FO__STATE_MASK (FO__HEALTH_MASK | FO__FLAGS_MASK)
 
 static inline uint32_t fo__word_health(uint64_t word)
 {
-    return (uint32_t)(word & FO__HEALTH_MASK);
+    return (word & FO__FLAG_DOWN) != 0 ? 0 : (uint32_t)(word & FO__HEALTH_MASK);
 }
 
 static inline uint32_t fo__word_epoch(uint64_t word)
@@ -56,6 +63,19 @@ static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint6
 {
     uint64_t epoch = (word >> FO__EPOCH_SHIFT) + 1; /* the carry falls off at 2^24 */
     return epoch << FO__EPOCH_SHIFT | flags | health;
+}
+
+/** The word of a host that is due when a pick takes the trial. */
+static inline uint64_t fo__word_with_trial(uint64_t word)
+{
+    uint64_t number = (word + FO__TRIAL_ONE) & FO__TRIAL_MASK;
+    return (word & ~(FO__FLAG_DUE | FO__TRIAL_MASK)) | FO__FLAG_TRIAL | number;
+}
+
+/** Which trial is out, as opposed to any other of the epoch; 0: none. */
+static inline uint64_t fo__word_trial(uint64_t word)
+{
+    return (word & FO__FLAG_TRIAL) != 0 ? word & (FO__FLAG_TRIAL | FO__TRIAL_MASK) : 0;
 }
 
 /** Whether a host may be picked without a second thought: health exactly 1 and no flag. */

@@ -44,6 +44,14 @@ static inline uint32_t fo__lease_epoch(const struct fo_lease *lease)
     return fo__word_epoch(lease->reserved_wide[FO__LEASE_WORD]);
 }
 
+/** The trial that the lease is, as fo__word_trial() has it; 0: none. */
+static inline uint64_t fo__lease_trial(const struct fo_lease *lease)
+{
+    if ((lease->reserved_wide[FO__LEASE_ORIGIN] & FO__ORIGIN_IS_TRIAL) == 0)
+        return 0; /* the trial in the word, if there is one, is another lease */
+    return fo__word_trial(lease->reserved_wide[FO__LEASE_WORD]);
+}
+
 /* The whole host word and no half of it: narrower stores, vectorised, hold up the loads behind them.
  */
 static inline void fo__lease_fill(struct fo_lease *lease, struct fo__core *core,

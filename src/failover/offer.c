@@ -76,6 +76,7 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
         const struct fo__slot *slot;
         uint32_t at;
         uint64_t word;
+        uint64_t taken;
 
         if ((bits & 1u << i) == 0)
             continue;
@@ -84,10 +85,10 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
             continue;
         slot = &snapshot->slot[at];
         word = fo__load_acquire(&slot->endpoint->host->word);
+        taken = fo__word_with_trial(word);
         if ((word & FO__FLAG_DUE) != 0 &&
-            fo__cas_acq_rel(&slot->endpoint->host->word, &word,
-                            (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
-            fo__lease_start(lease, core, row, slot, word, FO__ORIGIN_IS_TRIAL);
+            fo__cas_acq_rel(&slot->endpoint->host->word, &word, taken)) {
+            fo__lease_start(lease, core, row, slot, taken, FO__ORIGIN_IS_TRIAL);
             return true;
         }
     }

@@ -9,12 +9,12 @@
  *     outcome        host up                          host down (lease of this epoch)
  *     success        weight function                  recovers, epoch + 1
  *     degraded       mild step, never to down         as success: it answered
- *     failure        weight function; at 0 down,      if it is the trial: that has failed
+ *     failure        weight function; at 0 down,      if it is the trial that is out: that has failed
  *                    epoch + 1
  *     overloaded     mild step, never to down         the same
  *     down           down, epoch + 1                  the same
- *     neutral,       nothing                          if it is the trial: it is given back, and the
- *     cancelled                                       next request tries
+ *     neutral,       nothing                          if it is the trial that is out: it is given
+ *     cancelled                                       back, and the next request tries
  */
 #include "outcome.h"
 
@@ -107,7 +107,8 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
                            bool streak_is_long)
 {
     const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
-    bool ends_trial = evidence->is_trial && (word & FO__FLAG_TRIAL) != 0;
+    bool trial_is_out = (word & FO__FLAG_TRIAL) != 0;
+    bool ends_trial = trial_is_out && evidence->trial == fo__word_trial(word);
     uint64_t health;
     double live;
 
@@ -117,7 +118,7 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         if (!evidence->has_lease)
             return word;
         if (!streak_is_long)
-            return (word & ~trial_bits) | FO__FLAG_DUE;
+            return trial_is_out && !ends_trial ? word : (word & ~trial_bits) | FO__FLAG_DUE;
         set_live_weight(rules, word);
         rules->input.live_weight = rules->input.min_weight;
         live = fo__weight_after_success(&rules->weight, &rules->input);
