@@ -10,9 +10,14 @@
  * Health is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still
  * computes with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
  *
- * A host that is down has no health. Then its bits hold the number of the trial that is out, or was out
- * last: each trial that a pick takes has the next one, its lease remembers it, and so a trial that
- * was given up cannot end the one after it when its lease is finished at last.
+ * A host that is down has no health. Then its bits hold:
+ *
+ *     31                         3 2        0
+ *     ├─ number of the last trial ─┼─ reason ─┤
+ *
+ * The reason (fo_reason) is that of the last change, so no event can carry that of another. Each trial
+ * that a pick takes has the next number, its lease remembers it, and so a trial that was given up
+ * cannot end the one after it when its lease is finished at last.
  *
  * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
  * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
@@ -32,6 +37,7 @@
 #include "timer.h"
 
 #include <failover/endpoint.h>
+#include <failover/events.h>
 #include <stddef.h>
 
 #define FO__HEALTH_ONE (UINT64_C(1) << 31)
@@ -42,11 +48,14 @@
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 32)
 #define FO__EPOCH_SHIFT 40
 #define FO__EPOCH_MASK UINT32_C(0xffffff)
-#define FO__TRIAL_ONE                                                                              \
-    UINT64_C(1) /* of the numbers of trials, which a host that is down has for health */
-#define FO__TRIAL_MASK FO__HEALTH_MASK
+/* What a host that is down has for health. */
+#define FO__REASON_MASK UINT64_C(7)
+#define FO__TRIAL_ONE UINT64_C(8)
+#define FO__TRIAL_MASK (FO__HEALTH_MASK & ~FO__REASON_MASK)
 /* Everything but the epoch. */
 #define FO__STATE_MASK (FO__HEALTH_MASK | FO__FLAGS_MASK)
+
+_Static_assert((uint64_t)FO_REASON_STARTED_DOWN <= FO__REASON_MASK, "the last reason fits");
 
 static inline uint32_t fo__word_health(uint64_t word)
 {
@@ -63,6 +72,26 @@ static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint6
 {
     uint64_t epoch = (word >> FO__EPOCH_SHIFT) + 1; /* the carry falls off at 2^24 */
     return epoch << FO__EPOCH_SHIFT | flags | health;
+}
+
+/** The word of a host that goes down. */
+static inline uint64_t fo__word_down(uint64_t word, fo_reason reason)
+{
+    return fo__word_next_epoch(word, (uint64_t)reason, FO__FLAG_DOWN);
+}
+
+/** The word of a host that is down, with another reason and of the two other flags this one or none. */
+static inline uint64_t fo__word_still_down(uint64_t word, uint64_t flag, fo_reason reason)
+{
+    uint64_t rest = word & ~(FO__FLAG_DUE | FO__FLAG_TRIAL | FO__REASON_MASK);
+    return rest | flag | (uint64_t)reason;
+}
+
+/** Why a host came into the state that it is in, if it ever changed. */
+static inline fo_reason fo__word_reason(uint64_t word)
+{
+    return (word & FO__FLAG_DOWN) != 0 ? (fo_reason)(word & FO__REASON_MASK)
+                                       : FO_REASON_TRIAL_SUCCESS;
 }
 
 /** The word of a host that is due when a pick takes the trial. */
@@ -110,7 +139,6 @@ struct fo__host {
 
     /* Written by finishers. */
     _Atomic uint32_t streak; /* successes in a row at the minimum */
-    _Atomic uint32_t reason; /* fo_reason of the last transition */
     struct fo__node node;
 
     /* Under the group lock. */

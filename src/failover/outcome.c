@@ -21,7 +21,6 @@
 #include "rcu.h"
 #include "weight.h"
 
-#include <failover/events.h>
 #include <math.h>
 
 /** All that judging needs, copied out of the read section. */
@@ -85,7 +84,7 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
         if (rules->input.live_weight <= rules->input.min_weight && !streak_is_long)
             return word;
         health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
-        return health > 0 ? with_health(word, health) : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+        return health > 0 ? with_health(word, health) : fo__word_down(word, FO_REASON_NO_HEALTH);
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
@@ -93,8 +92,8 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
     case FO_OUTCOME_FAILURE:
         health = health_of(rules, fo__weight_after_failure(&rules->weight, &rules->input));
         return health > 0 ? with_less_health(word, health)
-                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
-    case FO_OUTCOME_DOWN: return fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+                          : fo__word_down(word, FO_REASON_NO_HEALTH);
+    case FO_OUTCOME_DOWN: return fo__word_down(word, FO_REASON_OUTCOME_DOWN);
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
@@ -106,7 +105,7 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
 static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__evidence *evidence,
                            bool streak_is_long)
 {
-    const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
+    const uint64_t due = fo__word_still_down(word, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
     bool trial_is_out = (word & FO__FLAG_TRIAL) != 0;
     bool ends_trial = trial_is_out && evidence->trial == fo__word_trial(word);
     uint64_t health;
@@ -118,7 +117,7 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         if (!evidence->has_lease)
             return word;
         if (!streak_is_long)
-            return trial_is_out && !ends_trial ? word : (word & ~trial_bits) | FO__FLAG_DUE;
+            return trial_is_out && !ends_trial ? word : due;
         set_live_weight(rules, word);
         rules->input.live_weight = rules->input.min_weight;
         live = fo__weight_after_success(&rules->weight, &rules->input);
@@ -128,11 +127,12 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         return fo__word_next_epoch(word, health > 0 ? health : 1, 0);
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
-    case FO_OUTCOME_DOWN: return ends_trial ? word & ~trial_bits : word;
+    case FO_OUTCOME_DOWN:
+        return ends_trial ? fo__word_still_down(word, 0, FO_REASON_TRIAL_FAILED) : word;
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
-    return ends_trial ? (word & ~trial_bits) | FO__FLAG_DUE : word;
+    return ends_trial ? due : word;
 }
 
 /* ---- Counting successes at the minimum ---------------------------------------------------- */
@@ -173,18 +173,9 @@ static bool extend_streak(struct rules *rules, struct fo__host *host, uint64_t w
 
 /* ---- Applying ---------------------------------------------------------------------------- */
 
-static fo_reason reason_of(uint64_t before, uint64_t after, fo_outcome outcome)
-{
-    if ((after & FO__FLAG_DOWN) == 0)
-        return FO_REASON_TRIAL_SUCCESS;
-    if ((before & FO__FLAG_DOWN) == 0)
-        return outcome == FO_OUTCOME_DOWN ? FO_REASON_OUTCOME_DOWN : FO_REASON_NO_HEALTH;
-    return (after & FO__FLAG_DUE) != 0 ? FO_REASON_BACKOFF_OVER : FO_REASON_TRIAL_FAILED;
-}
-
 /** One CAS and what must follow it in the same read section. */
 static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                        uint64_t after, fo_outcome outcome)
+                        uint64_t after)
 {
     struct fo__host *host = endpoint->host;
     struct fo__snapshot *snapshot;
@@ -201,8 +192,6 @@ static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uin
         fo__snapshot_mend(snapshot, slot);
     if (slot == FO__NO_SLOT || core->group_is_shared)
         fo__add_release(core->group_changes, 1);
-    if (((before ^ after) & ~FO__HEALTH_MASK) != 0)
-        fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || ((before ^ after) & ~FO__HEALTH_MASK) != 0)
@@ -230,7 +219,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
         after = (before & FO__FLAG_DOWN) != 0
                     ? judge_down(&rules, before, evidence, streak_is_long)
                     : judge_up(&rules, before, evidence->outcome, streak_is_long);
-    } while (after != before && !change_word(core, endpoint, before, after, evidence->outcome));
+    } while (after != before && !change_word(core, endpoint, before, after));
     if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
         fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
 }

@@ -636,7 +636,7 @@ static void changed_and_not_mended(bool leaf_is_mended)
     snapshot = atomic_load(&f.balancer->core.snapshot);
     word = atomic_load(&host->word);
     worth = atomic_load(&snapshot->tree.node[0][0]);
-    atomic_store(&host->word, fo__word_next_epoch(word, 0, FO__FLAG_DOWN));
+    atomic_store(&host->word, fo__word_down(word, FO_REASON_OUTCOME_DOWN));
     if (leaf_is_mended)
         atomic_store(&snapshot->tree.node[0][0], 0);
     pid = fork_prepared();

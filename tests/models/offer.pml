@@ -20,7 +20,7 @@
  * until no other process has that word in its buffer. But its own store goes into the buffer, and
  * loads behind it run ahead of it, as behind stlxr on arm64.
  *
- * Models     offer.c fo__offer_put, fo__offer_take, claim, clear_bit; trial.c change_flags, offer
+ * Models     offer.c fo__offer_put, fo__offer_take, claim, clear_bit; trial.c change_flag, offer
  * Processes  the dispatcher, for two rounds, and whatever was given back in them; two picks on the
  *            balancer; one trial through another balancer
  * Checked    at the end a trial that is due is on offer, with its bit
