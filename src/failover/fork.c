@@ -3,7 +3,7 @@
  * fork(): what the child inherits, and how it becomes usable.
  *
  *     prepare   nobody is in a cold operation (cold.h), the leaf locks are held, liburcu is quiet
- *     child     locks are free, liburcu has forgotten the threads that are gone
+ *     child     locks are free, liburcu has forgotten the threads that are gone   (both: atfork.c)
  *     fo_after_fork(), by the embedder: open leases void, rows of dead threads free, new random
  *               numbers, what dead threads had begun is ended, the default runtime's thread runs
  *
@@ -17,53 +17,10 @@
  * thread had not come to tell. The last lease of a removed endpoint finished, and not released. A host
  * word changed, and not the sums.
  */
-#include "fork.h"
-
 #include "cold.h"
 #include "lease.h"
-#include "lease_check.h"
-#include "rcu.h"
 #include "rng.h"
 #include "update.h"
-
-#include <pthread.h>
-
-static void prepare(void)
-{
-    fo__cold_close();
-    fo__row_registry_before_fork();
-    fo__lease_check_before_fork();
-    fo__rcu_before_fork();
-}
-
-static void resume_parent(void)
-{
-    fo__rcu_after_fork_parent();
-    fo__lease_check_after_fork();
-    fo__row_registry_after_fork();
-    fo__cold_reopen_in_parent();
-}
-
-static void resume_child(void)
-{
-    fo__rcu_after_fork_child();
-    fo__lease_check_after_fork();
-    fo__row_registry_after_fork();
-    fo__cold_reopen_in_child();
-}
-
-static void register_handlers(void)
-{
-    (void)pthread_atfork(prepare, resume_parent, resume_child);
-}
-
-void fo__fork_prepare_process(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, register_handlers);
-}
-
-/* ---- In the child ------------------------------------------------------------------------ */
 
 static void mark_as_taken(struct fo_endpoint *endpoint)
 {

@@ -6,6 +6,7 @@
 #include "runtime.h"
 
 #include "abi.h"
+#include "atfork.h"
 #include "cold.h"
 #include "events.h"
 #include "rcu.h"
@@ -73,6 +74,7 @@ fo_status fo_runtime_create(const struct fo_runtime_config *config, struct fo_ru
 
     if (runtime == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)))
         return FO_EINVAL;
+    fo__atfork_register();
     fo__cold_begin();
     status = make(&ours, runtime);
     if (status == FO_OK)

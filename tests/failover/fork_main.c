@@ -6,6 +6,7 @@
  * finds and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A
  * child that hangs is ended by an alarm and counts as failed.
  */
+#include "cold.h"
 #include "crew.h"
 #include "fixture.h"
 #include "members.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUNDS 15
@@ -118,6 +120,81 @@ static void live_as_a_child(struct fixture *f)
     must(n == 0, "closed comes too early");
     fixture_destroy(
         f); /* every incarnation is released once, closed is heard, the runtime is free */
+}
+
+/* ---- Handlers ----------------------------------------------------------------------------- */
+
+static _Atomic bool inside_cold;
+static _Atomic bool fork_has_begun;
+
+static void see_fork(void)
+{
+    atomic_store(&fork_has_begun, true);
+}
+
+/** Stays inside long enough for a fork() that does not wait. */
+static void *be_inside_cold(void *arg)
+{
+    const struct timespec a_while = {.tv_nsec = 20000000};
+
+    fo__cold_begin();
+    atomic_store(&inside_cold, true);
+    while (!atomic_load(&fork_has_begun))
+        sched_yield();
+    nanosleep(&a_while, NULL);
+    fo__cold_end();
+    return arg;
+}
+
+static void make_runtime(void)
+{
+    struct fo_runtime *runtime;
+    must(fo_runtime_create(NULL, &runtime) == FO_OK, "no runtime");
+}
+
+static void make_group(void)
+{
+    struct fo_group *group;
+    must(fo_group_create(NULL, &group) == FO_OK, "no group");
+}
+
+static void make_balancer(void)
+{
+    struct fo_balancer *balancer;
+    must(fo_balancer_create(NULL, &balancer) == FO_OK, "no balancer");
+}
+
+static void fork_with_a_thread_inside(void)
+{
+    pthread_t thread;
+    pid_t pid;
+
+    must(pthread_atfork(see_fork, NULL, NULL) == 0, "no handler"); /* runs before older ones */
+    must(pthread_create(&thread, NULL, be_inside_cold, NULL) == 0, "no thread");
+    while (!atomic_load(&inside_cold))
+        sched_yield();
+    pid = fork();
+    if (pid == 0) {
+        alarm(CHILD_SECONDS);
+        fo__cold_close(); /* waits for ever for a thread that is not there */
+        _exit(0);
+    }
+    wait_for(pid);
+    pthread_join(thread, NULL);
+}
+
+/** In a process that has made nothing else. */
+static void first_made_registers_the_handlers(void (*make)(void))
+{
+    pid_t pid = fork();
+
+    must(pid >= 0, "no process");
+    if (pid == 0) {
+        make();
+        fork_with_a_thread_inside();
+        _exit(0);
+    }
+    wait_for(pid);
 }
 
 /* ---- Open leases in several threads -------------------------------------------------------- */
@@ -813,6 +890,9 @@ int main(void)
     return 77;
 #endif
 #endif
+    TELL(first_made_registers_the_handlers(make_runtime));
+    TELL(first_made_registers_the_handlers(make_group));
+    TELL(first_made_registers_the_handlers(make_balancer));
     TELL(a_child_that_never_calls_us());
     TELL(open_leases_in_threads(0));
     TELL(open_leases_in_threads(1));
