@@ -50,6 +50,17 @@ static pid_t fork_prepared(void)
     return pid;
 }
 
+/** fork(), and a child that does nothing. */
+static pid_t fork_and_leave(void)
+{
+    pid_t pid = fork();
+
+    must(pid >= 0, "no process");
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
 static void wait_for(pid_t pid)
 {
     int status = 0;
@@ -181,6 +192,65 @@ static void fork_with_a_thread_inside(void)
     }
     wait_for(pid);
     pthread_join(thread, NULL);
+}
+
+static _Atomic unsigned entered; /* how often a thread has come inside */
+static _Atomic unsigned entered_at_fork;
+
+static void count_entered(void)
+{
+    atomic_store(&entered_at_fork, atomic_load(&entered));
+}
+
+#define COME_AND_GO 1000 /* times at most while a fork() waits; each takes a millisecond */
+
+/** Of two, one is always inside, as long as the other gets in within 20 ms. */
+static void relay(size_t member, void *arg)
+{
+    const struct timespec a_moment = {.tv_nsec = 1000000};
+    _Atomic bool *over = arg;
+
+    (void)member;
+    while (!atomic_load(over)) {
+        unsigned mine;
+
+        fo__cold_begin();
+        mine = atomic_fetch_add(&entered, 1) + 1;
+        must(mine - atomic_load(&entered_at_fork) < COME_AND_GO, "fork() waits for ever");
+        for (int i = 0; i < 20 && atomic_load(&entered) == mine && !atomic_load(over); i++)
+            nanosleep(&a_moment, NULL);
+        fo__cold_end();
+    }
+}
+
+static void fork_in_a_relay(void)
+{
+    _Atomic bool over = false;
+    struct crew *crew;
+
+    atomic_store(&entered, 0);
+    atomic_store(&entered_at_fork, 0);
+    crew = crew_start(2, relay, &over);
+    while (atomic_load(&entered) < 3)
+        sched_yield();
+    wait_for(fork_and_leave());
+    atomic_store(&over, true);
+    crew_join(crew);
+}
+
+/** Also in a child, whose lock is a new one. */
+static void no_fork_waits_for_all_that_come_and_go(void)
+{
+    pid_t pid;
+
+    must(pthread_atfork(count_entered, NULL, NULL) == 0, "no handler");
+    fork_in_a_relay();
+    pid = fork_prepared();
+    if (pid == 0) {
+        fork_in_a_relay();
+        _exit(0);
+    }
+    wait_for(pid);
 }
 
 /** In a process that has made nothing else. */
@@ -858,14 +928,9 @@ static void a_trial_goes_on_in_the_child(void)
 static void a_child_that_never_calls_us(void)
 {
     struct fixture f;
-    pid_t pid;
 
     fixture_open(&f, 1, NULL);
-    pid = fork();
-    must(pid >= 0, "no process");
-    if (pid == 0)
-        _exit(0);
-    wait_for(pid);
+    wait_for(fork_and_leave());
     fixture_destroy(&f);
 }
 
@@ -894,6 +959,7 @@ int main(void)
     TELL(first_made_registers_the_handlers(make_group));
     TELL(first_made_registers_the_handlers(make_balancer));
     TELL(a_child_that_never_calls_us());
+    TELL(no_fork_waits_for_all_that_come_and_go());
     TELL(open_leases_in_threads(0));
     TELL(open_leases_in_threads(1));
     TELL(a_child_of_a_child_of_a_thread());
