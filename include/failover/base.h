@@ -87,7 +87,8 @@ typedef void (*fo_log_fn)(fo_log_level level, const char *message, void *arg);
 /**
  * A clock: monotonic nanoseconds from any origin.
  *
- * Called from any thread; must not go backwards. A clock of your own makes time virtual.
+ * Called from any thread; must not go backwards, nor call a function of the library. A clock of your
+ * own makes time virtual.
  */
 typedef uint64_t (*fo_clock_fn)(void *arg);
 

@@ -2,9 +2,11 @@
  *
  * Events: what changed, in order, with its reason.
  *
- * Events of one endpoint arrive in the order in which things happened, one at a time, on the thread
- * that runs the runtime (runtime.h). A listener may block, may be slow and may call any function of
- * the library: no pick ever waits for it. Changes that come faster than they are delivered are
+ * Events of one incarnation (endpoint_id) arrive in the order in which things happened. Between
+ * incarnations there is no order: `added` with new data may come before `removed` of the old one of
+ * the same name, so tell them apart by endpoint_id. Events come one at a time, on the thread that
+ * runs the runtime (runtime.h). A listener may block, may be slow and may call any function of the
+ * library: no pick ever waits for it. Changes that come faster than they are delivered are
  * merged; `missed` then tells how many steps were left out. `released` and `closed` are never
  * merged and never lost.
  */

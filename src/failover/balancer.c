@@ -3,8 +3,8 @@
  * Creating, configuring and destroying a balancer, and the operator's drain.
  */
 #include "abi.h"
+#include "atfork.h"
 #include "cold.h"
-#include "fork.h"
 #include "rcu.h"
 #include "rng.h"
 #include "update.h"
@@ -143,7 +143,7 @@ fo_status fo_balancer_create(const struct fo_config *config, struct fo_balancer 
     status = read_config(&ours, config);
     if (status != FO_OK)
         return status;
-    fo__fork_prepare_process();
+    fo__atfork_register();
     fo__cold_begin();
     status = make(&ours, balancer);
     fo__cold_end();

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP */
 #include "cold.h"
 
 #include <pthread.h>
 
-static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+/* A fork() that waits comes first: threads that are inside one after the other must not keep it waiting
+ * for ever. */
+#define UNLOCKED PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+
+static pthread_rwlock_t lock = UNLOCKED;
 
 void fo__cold_begin(void)
 {
@@ -28,5 +33,5 @@ void fo__cold_reopen_in_parent(void)
 void fo__cold_reopen_in_child(void)
 {
     /* Its owner, by the lock's own book-keeping, is a thread of the parent. */
-    pthread_rwlock_init(&lock, NULL);
+    lock = (pthread_rwlock_t)UNLOCKED;
 }

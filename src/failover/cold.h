@@ -6,7 +6,9 @@
  * the library are taken inside only, but for three that are re-made in the child (rows, checked
  * leases, listeners). fork() waits in its prepare
  * handler until nobody is inside: so in the child every mutex is free and every list is whole.
- * Callbacks of the embedder run outside, so they may fork, too. Begin does not nest.
+ * Callbacks of the embedder run outside, so they may fork, too; all but his clock, which may call nothing
+ * of the library. Begin does not nest, and nobody who is inside waits for a thread that is not: once
+ * fork() waits, nobody gets in.
  */
 #ifndef FO_COLD_H
 #define FO_COLD_H

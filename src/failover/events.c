@@ -67,7 +67,6 @@ static size_t tell_state(struct fo_endpoint *endpoint)
     fo_state old_state = fo__word_state(endpoint->seen_word);
     fo_state new_state = fo__word_state(now);
     uint32_t steps = (fo__word_epoch(now) - fo__word_epoch(endpoint->seen_word)) & FO__EPOCH_MASK;
-    fo_reason reason = (fo_reason)fo__load_relaxed(&endpoint->host->reason);
     fo_event_kind kind;
 
     endpoint->seen_word = now;
@@ -79,7 +78,7 @@ static size_t tell_state(struct fo_endpoint *endpoint)
     case FO_STATE_UP:
     default: kind = FO_EVENT_RECOVERED; break;
     }
-    return tell_kind(endpoint, kind, old_state, reason, steps > 0 ? steps - 1 : 0);
+    return tell_kind(endpoint, kind, old_state, fo__word_reason(now), steps > 0 ? steps - 1 : 0);
 }
 
 /** Takes a bit of what is to be told. The others stay in the endpoint while a listener runs, for a

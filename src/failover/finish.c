@@ -64,7 +64,7 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
         return;
     evidence.outcome = outcome;
     evidence.epoch = fo__word_epoch(taken_with);
-    evidence.is_trial = (taken_with & FO__LEASE_IS_TRIAL) != 0;
+    evidence.trial = fo__lease_trial(lease);
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }

@@ -3,103 +3,92 @@
  * fork(): what the child inherits, and how it becomes usable.
  *
  *     prepare   nobody is in a cold operation (cold.h), the leaf locks are held, liburcu is quiet
- *     child     locks are free, liburcu has forgotten the threads that are gone
+ *     child     locks are free, liburcu has forgotten the threads that are gone   (both: atfork.c)
  *     fo_after_fork(), by the embedder: open leases void, rows of dead threads free, new random
- *               numbers, the default runtime's thread runs
+ *               numbers, what dead threads had begun is ended, the default runtime's thread runs
  *
  * A lease remembers the process generation it was picked in. Whose thread held a lease cannot be told
  * from the counters (any thread may finish it), so all leases that were open at the fork are void in
  * the child: its endpoints are told that as many were finished, and their fo_finish() does nothing.
+ *
+ * Finishes and reports hold no lock, so fork() may catch one anywhere: what its thread had begun and
+ * nobody will end is ended by fo_after_fork(). Marked as queued and not linked: all marks are taken
+ * back, what was linked is linked again, and then every endpoint and host is queued, for what their
+ * thread had not come to tell. The last lease of a removed endpoint finished, and not released. A host
+ * word changed, and not the sums.
  */
-#include "fork.h"
-
 #include "cold.h"
 #include "lease.h"
-#include "lease_check.h"
-#include "rcu.h"
 #include "rng.h"
 #include "update.h"
 
-#include <pthread.h>
-
-static void prepare(void)
+static void mark_as_taken(struct fo_endpoint *endpoint)
 {
-    fo__cold_close();
-    fo__row_registry_before_fork();
-    fo__lease_check_before_fork();
-    fo__rcu_before_fork();
+    fo__node_taken(&endpoint->node);
+    fo__node_taken(&endpoint->host->node);
 }
 
-static void resume_parent(void)
+/** All nodes that a thread without the cold lock may push. The others are linked if they are marked. */
+static void mark_all_as_taken(struct fo_balancer *balancer)
 {
-    fo__rcu_after_fork_parent();
-    fo__lease_check_after_fork();
-    fo__row_registry_after_fork();
-    fo__cold_reopen_in_parent();
+    for (uint32_t i = 0; i < balancer->count; i++)
+        mark_as_taken(balancer->members[i]);
+    for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)
+        mark_as_taken(at);
 }
 
-static void resume_child(void)
+/** Whoever changed the word or the endpoint may have been about to tell. */
+static void tell_the_rest(struct fo_endpoint *endpoint, uint32_t pending)
 {
-    fo__rcu_after_fork_child();
-    fo__lease_check_after_fork();
-    fo__row_registry_after_fork();
-    fo__cold_reopen_in_child();
+    fo__endpoint_tell(endpoint, pending);
+    fo__queue_push(endpoint->host->queue, &endpoint->host->node);
 }
 
-static void register_handlers(void)
-{
-    (void)pthread_atfork(prepare, resume_parent, resume_child);
-}
-
-void fo__fork_prepare_process(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, register_handlers);
-}
-
-/* Nothing new, but a listener in the parent may have been at this endpoint at the fork, with more to
- * come. */
-#define TELL_THE_REST 0
-
-/* ---- In the child ------------------------------------------------------------------------ */
-
-static void void_leases_of_member(struct fo_endpoint *endpoint)
+static void end_member(struct fo_endpoint *endpoint)
 {
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
+
     fo__add_release(&endpoint->shared.finished, counts.started - counts.finished);
+    tell_the_rest(endpoint, 0);
 }
 
-static void void_leases_of_leaver(struct fo_endpoint *endpoint)
+/** One whose release was told already is buried before it could be told about again. */
+static void end_leaver(struct fo_endpoint *endpoint)
 {
-    int64_t owed = fo__load_acquire(&endpoint->release.owed);
-
-    while (owed-- > 0)
-        if (fo__release_finish(&endpoint->release))
-            fo__endpoint_tell(endpoint, FO__PENDING_RELEASED);
+    fo__release_after_fork(&endpoint->release);
+    tell_the_rest(endpoint, FO__PENDING_RELEASED);
 }
 
-static void after_fork(struct fo_balancer *balancer)
+/** A thread that is gone may have changed a word and not the contribution, or a contribution and not
+ * the sums above. */
+static void mend_sums(struct fo__snapshot *snapshot)
+{
+    fo__sumtree_sum_up(&snapshot->tree);
+    (void)fo__snapshot_mend_all(snapshot);
+}
+
+static void end_leases(struct fo_balancer *balancer)
 {
     fo__row_set_after_fork(&balancer->core.rows, fo__rng_system_seed());
     fo__listeners_after_fork(&balancer->listeners);
-    for (uint32_t i = 0; i < balancer->count; i++) {
-        void_leases_of_member(balancer->members[i]);
-        fo__endpoint_tell(balancer->members[i], TELL_THE_REST);
-    }
-    for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next) {
-        void_leases_of_leaver(at);
-        fo__endpoint_tell(at, TELL_THE_REST);
-    }
+    for (uint32_t i = 0; i < balancer->count; i++)
+        end_member(balancer->members[i]);
+    for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)
+        end_leaver(at);
+    mend_sums(fo__load_relaxed(&balancer->core.snapshot));
 }
 
 fo_status fo_after_fork(void)
 {
-    fo_status status;
+    fo_status renewed;
+    fo_status resumed;
 
     fo__cold_begin();
     fo__row_thread_after_fork();
-    fo__members_for_each(after_fork);
-    status = fo__runtimes_after_fork();
+    fo__members_for_each(mark_all_as_taken);
+    renewed = fo__runtimes_renew();
+    fo__members_for_each(end_leases);
+    resumed = fo__runtimes_resume();
     fo__cold_end();
-    return status;
+    return renewed != FO_OK ? renewed : resumed;
 }

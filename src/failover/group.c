@@ -2,6 +2,7 @@
 #include "group.h"
 
 #include "abi.h"
+#include "atfork.h"
 #include "cold.h"
 #include "rng.h"
 
@@ -206,6 +207,7 @@ fo_status fo_group_create(const struct fo_group_config *config, struct fo_group 
     if (group == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)) ||
         !fo__trial_config_is_valid(&ours.trial))
         return FO_EINVAL;
+    fo__atfork_register();
     fo__cold_begin();
     status = fo__group_make(ours.runtime, &ours.trial, fo__rng_system_seed(), true, group);
     fo__cold_end();

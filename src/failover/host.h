@@ -13,6 +13,15 @@
  * It is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still computes
  * with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
  *
+ * A host that is down has no health. Then its bits hold:
+ *
+ *     31                         3 2        0
+ *     ├─ number of the last trial ─┼─ reason ─┤
+ *
+ * The reason (fo_reason) is that of the last change, so no event can carry that of another. Each trial
+ * that a pick takes has the next number, its lease remembers it, and so a trial that was given up
+ * cannot end the one after it when its lease is finished at last.
+ *
  * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
  * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
  * server, nor its timeout kill it again after it has recovered. It wraps after 2^24 transitions.
@@ -31,6 +40,7 @@
 #include "timer.h"
 
 #include <failover/endpoint.h>
+#include <failover/events.h>
 #include <stddef.h>
 
 #define FO__HEALTH_ONE (UINT64_C(1) << 31)
@@ -40,11 +50,20 @@
 #define FO__FLAG_DUE (UINT64_C(1) << 57)   /* a trial is offered */
 #define FO__FLAG_TRIAL (UINT64_C(1) << 58) /* a trial is out */
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
+/* What a host that is down has for loss. */
+#define FO__REASON_MASK (UINT64_C(7) << FO__EPOCH_BITS)
+#define FO__TRIAL_ONE (UINT64_C(8) << FO__EPOCH_BITS)
+#define FO__TRIAL_MASK (UINT64_C(0xfffffff8) << FO__EPOCH_BITS)
+
+_Static_assert((uint64_t)FO_REASON_STARTED_DOWN << FO__EPOCH_BITS <= FO__REASON_MASK,
+               "the last reason fits");
 
 /** Health in units of 2^-31. */
 static inline uint32_t fo__word_health(uint64_t word)
 {
-    return (uint32_t)(FO__HEALTH_ONE - (uint32_t)(word >> FO__EPOCH_BITS));
+    uint32_t loss = (uint32_t)(word >> FO__EPOCH_BITS);
+
+    return (word & FO__FLAG_DOWN) != 0 ? 0 : (uint32_t)FO__HEALTH_ONE - loss;
 }
 
 static inline uint32_t fo__word_epoch(uint64_t word)
@@ -58,15 +77,43 @@ static inline uint64_t fo__word_of(uint64_t epoch, uint64_t health, uint64_t fla
     return flags | (FO__HEALTH_ONE - health) << FO__EPOCH_BITS | (epoch & FO__EPOCH_MASK);
 }
 
-static inline uint64_t fo__word_next_epoch(uint64_t word, uint64_t health, uint64_t flags)
-{
-    return fo__word_of(word + 1, health, flags);
-}
-
 /** The word with another health. */
 static inline uint64_t fo__word_with_health(uint64_t word, uint64_t health)
 {
     return fo__word_of(word, health, word & FO__FLAGS_MASK);
+}
+
+/** The word of a host that goes down. */
+static inline uint64_t fo__word_down(uint64_t word, fo_reason reason)
+{
+    return FO__FLAG_DOWN | (uint64_t)reason << FO__EPOCH_BITS | ((word + 1) & FO__EPOCH_MASK);
+}
+
+/** The word of a host that is down, with another reason and of the two other flags this one or none. */
+static inline uint64_t fo__word_still_down(uint64_t word, uint64_t flag, fo_reason reason)
+{
+    uint64_t rest = word & ~(FO__FLAG_DUE | FO__FLAG_TRIAL | FO__REASON_MASK);
+    return rest | flag | (uint64_t)reason << FO__EPOCH_BITS;
+}
+
+/** Why a host came into the state that it is in, if it ever changed. */
+static inline fo_reason fo__word_reason(uint64_t word)
+{
+    return (word & FO__FLAG_DOWN) != 0 ? (fo_reason)((word & FO__REASON_MASK) >> FO__EPOCH_BITS)
+                                       : FO_REASON_TRIAL_SUCCESS;
+}
+
+/** The word of a host that is due when a pick takes the trial. */
+static inline uint64_t fo__word_with_trial(uint64_t word)
+{
+    uint64_t number = (word + FO__TRIAL_ONE) & FO__TRIAL_MASK;
+    return (word & ~(FO__FLAG_DUE | FO__TRIAL_MASK)) | FO__FLAG_TRIAL | number;
+}
+
+/** Which trial is out, as opposed to any other of the epoch; 0: none. */
+static inline uint64_t fo__word_trial(uint64_t word)
+{
+    return (word & FO__FLAG_TRIAL) != 0 ? word & (FO__FLAG_TRIAL | FO__TRIAL_MASK) : 0;
 }
 
 /** Whether a host may be picked without a second thought: health exactly 1 and no flag. */
@@ -98,7 +145,6 @@ struct fo__host {
 
     /* Written by finishers. */
     _Atomic uint32_t streak; /* successes in a row at the minimum */
-    _Atomic uint32_t reason; /* fo_reason of the last transition */
     struct fo__node node;
 
     /* Under the group lock. */

@@ -54,6 +54,14 @@ static inline bool fo__lease_is_of_process(const struct fo_lease *lease)
            fo__process_generation;
 }
 
+/** The trial that the lease is, as fo__word_trial() has it; 0: none. */
+static inline uint64_t fo__lease_trial(const struct fo_lease *lease)
+{
+    if ((fo__lease_taken_with(lease) & FO__LEASE_IS_TRIAL) == 0)
+        return 0; /* the trial in the word, if there is one, is another lease */
+    return fo__word_trial(fo__lease_taken_with(lease));
+}
+
 static inline void fo__lease_fill(struct fo_lease *lease, struct fo__core *core,
                                   struct fo__cell *cell, const struct fo__slot *slot,
                                   uint64_t taken_with, uint64_t thread_id)

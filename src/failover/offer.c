@@ -3,19 +3,25 @@
 
 #include "lease.h"
 
+static bool put_at(struct fo__core *core, uint32_t i, struct fo_endpoint *before,
+                   struct fo_endpoint *endpoint)
+{
+    if (!fo__cas_acq_rel(&core->offer[i], &before, endpoint))
+        return false;
+    /* Also if the endpoint stood there: whoever cleared the bit may be lost in a fork(). */
+    fo__attention_raise(core, FO__ATTENTION_OFFER(i));
+    return true;
+}
+
 bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint)
 {
+    /* Exchanged for itself where it stands: a load could be too early to see a claim (offer.h). */
     for (uint32_t i = 0; i < FO__OFFERS; i++)
-        if (fo__load_relaxed(&core->offer[i]) == endpoint)
+        if (fo__load_relaxed(&core->offer[i]) == endpoint && put_at(core, i, endpoint, endpoint))
             return true;
-    for (uint32_t i = 0; i < FO__OFFERS; i++) {
-        struct fo_endpoint *nobody = NULL;
-
-        if (fo__cas_acq_rel(&core->offer[i], &nobody, endpoint)) {
-            fo__attention_raise(core, FO__ATTENTION_OFFER(i));
+    for (uint32_t i = 0; i < FO__OFFERS; i++)
+        if (put_at(core, i, NULL, endpoint))
             return true;
-        }
-    }
     return false;
 }
 
@@ -70,6 +76,7 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
         const struct fo__slot *slot;
         uint32_t at;
         uint64_t word;
+        uint64_t taken;
 
         if ((attention & FO__ATTENTION_OFFER(i)) == 0)
             continue;
@@ -78,9 +85,9 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
             continue;
         slot = &snapshot->slot[at];
         word = fo__load_acquire(slot->word);
-        if ((word & FO__FLAG_DUE) != 0 &&
-            fo__cas_acq_rel(slot->word, &word, (word & ~FO__FLAG_DUE) | FO__FLAG_TRIAL)) {
-            fo__lease_start(lease, core, row, slot, word, FO__LEASE_IS_TRIAL);
+        taken = fo__word_with_trial(word);
+        if ((word & FO__FLAG_DUE) != 0 && fo__cas_acq_rel(slot->word, &word, taken)) {
+            fo__lease_start(lease, core, row, slot, taken, FO__LEASE_IS_TRIAL);
             return true;
         }
     }

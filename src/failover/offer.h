@@ -8,6 +8,14 @@
  *                  then CAS the host word DUE → TRIAL (another balancer may have been faster)
  *     withdraw     CAS offer[i]: endpoint → NULL; a bit without an endpoint is cleared by a pick
  *
+ * An endpoint may still stand on offer from an earlier round, and be claimed in the moment in which its
+ * host falls due: the dispatcher has made the word DUE and looks at the offer, the pick has claimed the
+ * offer and looks at the word. That not both look too early, put exchanges an endpoint that is on offer
+ * for itself. Of that exchange and the claim one comes first. If it is the exchange, the claim reads
+ * from it (acquire from release), so the pick sees DUE and takes the trial. If it is the claim, the
+ * exchange fails and the endpoint is put up again. tests/models/offer.pml has both, and finds what a
+ * load in place of the exchange would lose.
+ *
  * Whoever clears a bit looks at offer[i] once more and sets the bit again if it was filled in
  * between, so an offer is never without its bit for long.
  */

@@ -9,19 +9,18 @@
  *     outcome        host up                          host down (lease of this epoch)
  *     success        weight function                  recovers, epoch + 1
  *     degraded       mild step, never to down         as success: it answered
- *     failure        weight function; at 0 down,      if it is the trial: that has failed
+ *     failure        weight function; at 0 down,      if it is the trial that is out: that has failed
  *                    epoch + 1
  *     overloaded     mild step, never to down         the same
  *     down           down, epoch + 1                  the same
- *     neutral,       nothing                          if it is the trial: it is given back, and the
- *     cancelled                                       next request tries
+ *     neutral,       nothing                          if it is the trial that is out: it is given
+ *     cancelled                                       back, and the next request tries
  */
 #include "outcome.h"
 
 #include "rcu.h"
 #include "weight.h"
 
-#include <failover/events.h>
 #include <math.h>
 
 /** All that judging needs, copied out of the read section. */
@@ -81,7 +80,7 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
             return word;
         health = health_of(rules, fo__weight_after_success(&rules->weight, &rules->input));
         return health > 0 ? fo__word_with_health(word, health)
-                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+                          : fo__word_down(word, FO_REASON_NO_HEALTH);
     case FO_OUTCOME_DEGRADED:
     case FO_OUTCOME_OVERLOADED:
         health = health_of(rules, fo__weight_after_mild_step(&rules->weight, &rules->input));
@@ -89,8 +88,8 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
     case FO_OUTCOME_FAILURE:
         health = health_of(rules, fo__weight_after_failure(&rules->weight, &rules->input));
         return health > 0 ? with_less_health(word, health)
-                          : fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
-    case FO_OUTCOME_DOWN: return fo__word_next_epoch(word, 0, FO__FLAG_DOWN);
+                          : fo__word_down(word, FO_REASON_NO_HEALTH);
+    case FO_OUTCOME_DOWN: return fo__word_down(word, FO_REASON_OUTCOME_DOWN);
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
@@ -102,8 +101,9 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
 static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__evidence *evidence,
                            bool streak_is_long)
 {
-    const uint64_t trial_bits = FO__FLAG_TRIAL | FO__FLAG_DUE;
-    bool ends_trial = evidence->is_trial && (word & FO__FLAG_TRIAL) != 0;
+    const uint64_t due = fo__word_still_down(word, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
+    bool trial_is_out = (word & FO__FLAG_TRIAL) != 0;
+    bool ends_trial = trial_is_out && evidence->trial == fo__word_trial(word);
     uint64_t health;
     double live;
 
@@ -113,21 +113,22 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         if (!evidence->has_lease)
             return word;
         if (!streak_is_long)
-            return (word & ~trial_bits) | FO__FLAG_DUE;
+            return trial_is_out && !ends_trial ? word : due;
         set_live_weight(rules, word);
         rules->input.live_weight = rules->input.min_weight;
         live = fo__weight_after_success(&rules->weight, &rules->input);
         if (!(live > 0))
             return word;
         health = health_of(rules, live);
-        return fo__word_next_epoch(word, health > 0 ? health : 1, 0);
+        return fo__word_of(word + 1, health > 0 ? health : 1, 0);
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
-    case FO_OUTCOME_DOWN: return ends_trial ? word & ~trial_bits : word;
+    case FO_OUTCOME_DOWN:
+        return ends_trial ? fo__word_still_down(word, 0, FO_REASON_TRIAL_FAILED) : word;
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: break;
     }
-    return ends_trial ? (word & ~trial_bits) | FO__FLAG_DUE : word;
+    return ends_trial ? due : word;
 }
 
 /* ---- Counting successes at the minimum ---------------------------------------------------- */
@@ -168,23 +169,14 @@ static bool extend_streak(struct rules *rules, struct fo__host *host, uint64_t w
 
 /* ---- Applying ---------------------------------------------------------------------------- */
 
-static fo_reason reason_of(uint64_t before, uint64_t after, fo_outcome outcome)
-{
-    if ((after & FO__FLAG_DOWN) == 0)
-        return FO_REASON_TRIAL_SUCCESS;
-    if ((before & FO__FLAG_DOWN) == 0)
-        return outcome == FO_OUTCOME_DOWN ? FO_REASON_OUTCOME_DOWN : FO_REASON_NO_HEALTH;
-    return (after & FO__FLAG_DUE) != 0 ? FO_REASON_BACKOFF_OVER : FO_REASON_TRIAL_FAILED;
-}
-
 static bool is_transition(uint64_t before, uint64_t after)
 {
-    return ((before ^ after) & (FO__FLAGS_MASK | FO__EPOCH_MASK)) != 0;
+    return (before & FO__FLAGS_MASK) != 0 || (after & FO__FLAGS_MASK) != 0;
 }
 
 /** One CAS and what must follow it in the same read section. */
 static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                      uint64_t after, fo_outcome outcome)
+                      uint64_t after)
 {
     struct fo__host *host = endpoint->host;
     struct fo__snapshot *snapshot;
@@ -198,8 +190,6 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
         fo__snapshot_mend(snapshot, slot);
     if (slot == FO__NO_SLOT || core->group_is_shared)
         fo__add_release(core->group_changes, 1);
-    if (is_transition(before, after))
-        fo__store_relaxed(&host->reason, (uint32_t)reason_of(before, after, outcome));
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || is_transition(before, after))
@@ -208,12 +198,12 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
 }
 
 static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                        uint64_t after, fo_outcome outcome)
+                        uint64_t after)
 {
     bool changed;
 
     fo__rcu_read_lock();
-    changed = swap_word(core, endpoint, before, after, outcome);
+    changed = swap_word(core, endpoint, before, after);
     fo__rcu_read_unlock();
     return changed;
 }
@@ -235,7 +225,7 @@ bool fo__outcome_heal(struct fo__core *core, struct fo_endpoint *endpoint,
             return false;
         health = health + units < FO__HEALTH_ONE ? health + units : FO__HEALTH_ONE;
         after = fo__word_with_health(before, health);
-        if (after == before || swap_word(core, endpoint, before, after, FO_OUTCOME_SUCCESS))
+        if (after == before || swap_word(core, endpoint, before, after))
             return true;
     }
 }
@@ -259,7 +249,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
         after = (before & FO__FLAG_DOWN) != 0
                     ? judge_down(&rules, before, evidence, streak_is_long)
                     : judge_up(&rules, before, evidence->outcome, streak_is_long);
-    } while (after != before && !change_word(core, endpoint, before, after, evidence->outcome));
+    } while (after != before && !change_word(core, endpoint, before, after));
     if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
         fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
 }

@@ -13,8 +13,8 @@
 struct fo__evidence {
     fo_outcome outcome;
     uint32_t epoch; /* of the host word when the request was picked */
-    bool is_trial;  /* its lease is the host's trial */
     bool has_lease; /* false: reported by name, cannot lift a host out of down */
+    uint64_t trial; /* fo__word_trial() if its lease is that trial, else 0 */
 };
 
 static inline bool fo__outcome_is_valid(fo_outcome outcome)

@@ -32,6 +32,25 @@ bool fo__queue_reopen(struct fo__queue *queue)
     return reopened;
 }
 
+static void push_all(struct fo__queue *queue, struct fo__node *node)
+{
+    while (node != NULL) {
+        struct fo__node *next = node->next;
+
+        fo__node_taken(node);
+        fo__queue_push(queue, node);
+        node = next;
+    }
+}
+
+void fo__queue_renew(struct fo__queue *queue, struct fo__node *taken)
+{
+    struct fo__node *queued = fo__queue_take(queue);
+
+    push_all(queue, taken);
+    push_all(queue, queued);
+}
+
 void fo__queue_wake(struct fo__queue *queue)
 {
     const uint64_t one = 1;

@@ -48,6 +48,13 @@ static inline void fo__node_init(struct fo__node *node, enum fo__node_kind kind)
 /** In a child after fork(): a descriptor of its own, readable. False: the system has none left. */
 bool fo__queue_reopen(struct fo__queue *queue);
 
+/**
+ * In a child after fork(): links anew what is in the queue, and in front of it a list that was taken
+ * and not looked at. The caller has marked every node as taken that another thread may have marked as
+ * queued: if that thread is gone before it linked the node, nobody else could ever queue it.
+ */
+void fo__queue_renew(struct fo__queue *queue, struct fo__node *taken);
+
 /** Queues a node unless it is queued. Any thread; lock-free; one write() if the queue was empty. */
 void fo__queue_push(struct fo__queue *queue, struct fo__node *node);
 

@@ -36,6 +36,12 @@ bool fo__release_revive(struct fo__release *release)
     return fo__cas_acq_rel(&release->life, &life, FO__LIVE);
 }
 
+void fo__release_after_fork(struct fo__release *release)
+{
+    fo__store_relaxed(&release->owed, 0);
+    (void)take_release(release);
+}
+
 int64_t fo__release_revived(struct fo__release *release)
 {
     return release->open - fo__load_acquire(&release->owed);

@@ -67,6 +67,10 @@ bool fo__release_settle(struct fo__release *release, int64_t open);
 /** Takes a draining endpoint back. False: it is released already. */
 bool fo__release_revive(struct fo__release *release);
 
+/** In a child after fork(): no lease of a removed endpoint is open any more. A thread that is gone may
+ * have finished the last one and told nobody. */
+void fo__release_after_fork(struct fo__release *release);
+
 /** After a grace period behind revive(): finishes that went to `owed` and are in no row. */
 int64_t fo__release_revived(struct fo__release *release);
 

@@ -6,6 +6,7 @@
 #include "runtime.h"
 
 #include "abi.h"
+#include "atfork.h"
 #include "cold.h"
 #include "events.h"
 #include "rcu.h"
@@ -73,6 +74,7 @@ fo_status fo_runtime_create(const struct fo_runtime_config *config, struct fo_ru
 
     if (runtime == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)))
         return FO_EINVAL;
+    fo__atfork_register();
     fo__cold_begin();
     status = make(&ours, runtime);
     if (status == FO_OK)
@@ -217,19 +219,28 @@ void fo_thread_prepare(void)
     fo__rcu_register_thread();
 }
 
-fo_status fo__runtimes_after_fork(void)
+fo_status fo__runtimes_renew(void)
 {
     fo_status status = FO_OK;
 
     /* A thread that forked in a listener goes on dispatching when the listener returns, also as the
      * default runtime's thread. Every other dispatcher is gone. */
     for (struct fo_runtime *at = runtimes; at != NULL; at = at->all_next) {
+        struct fo__node *taken = at->taken;
+
         if (at != dispatched)
             fo__store_release(&at->dispatching, 0);
         if (!fo__queue_reopen(&at->queue))
             status = FO_SYSTEM;
+        at->taken = NULL;
+        fo__queue_renew(&at->queue, taken);
     }
-    if (default_runtime != NULL && default_runtime != dispatched && !start_thread(default_runtime))
-        status = FO_SYSTEM;
     return status;
+}
+
+fo_status fo__runtimes_resume(void)
+{
+    if (default_runtime != NULL && default_runtime != dispatched && !start_thread(default_runtime))
+        return FO_SYSTEM;
+    return FO_OK;
 }

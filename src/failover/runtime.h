@@ -38,7 +38,11 @@ struct fo_runtime {
 fo_status fo__runtime_acquire(struct fo_runtime *given, struct fo_runtime **runtime);
 void fo__runtime_release(struct fo_runtime *runtime);
 
-/** In a child after fork(): nobody else dispatches; the default runtime has a thread again. */
-fo_status fo__runtimes_after_fork(void);
+/** In a child after fork(), when every node is marked as taken: nobody else dispatches, and what was
+ * queued is. */
+fo_status fo__runtimes_renew(void);
+
+/** In a child after fork(), when all is well again: the default runtime has a thread. */
+fo_status fo__runtimes_resume(void);
 
 #endif

@@ -39,7 +39,8 @@ void fo__sumtree_sum_up(struct fo__sumtree *tree)
     for (uint32_t level = 0; level < tree->depth; level++) {
         for (uint32_t i = 0; i < tree->width[level]; i++) {
             _Atomic uint64_t *parent = &tree->node[level + 1][i / FO__SUMTREE_FANOUT];
-            atomic_init(parent, *parent + tree->node[level][i]);
+            uint64_t siblings = i % FO__SUMTREE_FANOUT == 0 ? 0 : *parent;
+            atomic_init(parent, siblings + tree->node[level][i]);
         }
     }
 }

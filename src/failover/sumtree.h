@@ -51,6 +51,7 @@ static inline void fo__sumtree_preset(struct fo__sumtree *tree, uint32_t slot, u
     atomic_init(&tree->node[0][slot], value);
 }
 
+/** Computes every sum from the leaves. Nobody else uses the tree. */
 void fo__sumtree_sum_up(struct fo__sumtree *tree);
 
 /**

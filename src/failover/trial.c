@@ -11,8 +11,6 @@
 #include "rcu.h"
 #include "rng.h"
 
-#include <failover/events.h>
-
 /* When more hosts wait for a trial than can be on offer at once (offer.h), the rest asks again. */
 #define NO_ROOM_MS 100u
 
@@ -110,13 +108,11 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     }
 }
 
-/** Changes the flags of a host that is down, if it still is as it was seen, and queues it. */
-static void change_flags(struct fo__host *host, uint64_t word, uint64_t clear, uint64_t set,
-                         fo_reason reason)
+/** Changes the flag of a host that is down, if it still is as it was seen, and queues it. */
+static void change_flag(struct fo__host *host, uint64_t word, uint64_t flag, fo_reason reason)
 {
-    if (!fo__cas_acq_rel(host->word, &word, (word & ~clear) | set))
+    if (!fo__cas_acq_rel(host->word, &word, fo__word_still_down(word, flag, reason)))
         return; /* a finish was faster, and has queued the host */
-    fo__store_relaxed(&host->reason, (uint32_t)reason);
     fo__queue_push(host->queue, &host->node);
 }
 
@@ -131,7 +127,7 @@ void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t n
         return;
     if ((word & FO__FLAG_TRIAL) != 0) {
         if (host->trial_was_out) {
-            change_flags(host, word, FO__FLAG_TRIAL, 0, FO_REASON_TRIAL_FAILED);
+            change_flag(host, word, 0, FO_REASON_TRIAL_FAILED);
         } else {
             host->trial_was_out = true;
             arm(runtime, host, now_ns + host->group->trial.timeout_ms * FO__NS_PER_MS);
@@ -139,6 +135,6 @@ void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t n
     } else if ((word & FO__FLAG_DUE) != 0) {
         offer(runtime, host, now_ns); /* nobody took it; perhaps there are new balancers */
     } else {
-        change_flags(host, word, 0, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
+        change_flag(host, word, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
     }
 }

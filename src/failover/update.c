@@ -17,7 +17,6 @@
 #include "abi.h"
 #include "cold.h"
 
-#include <failover/events.h>
 #include <stdlib.h>
 
 /** Installs new settings; the change keeps the old ones until the grace period is over. */
@@ -38,12 +37,8 @@ static void join(struct fo__update *update, struct fo__change *change)
     fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
     fo__endpoint_tell(endpoint, 0);
-    if ((fo__load_acquire(host->word) & FO__FLAG_DOWN) != 0) {
-        uint32_t no_reason = FO_REASON_NONE;
-
-        fo__cas_acq_rel(&host->reason, &no_reason, (uint32_t)FO_REASON_STARTED_DOWN);
+    if ((fo__load_acquire(host->word) & FO__FLAG_DOWN) != 0)
         fo__queue_push(host->queue, &host->node);
-    }
 }
 
 /** Membership events are merged until they are told: a removal not yet told is simply undone. */

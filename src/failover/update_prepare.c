@@ -31,7 +31,7 @@ static uint64_t first_word(const struct fo_endpoint_config *config)
     if (config->init_weight != FO_INIT_WEIGHT_MAX && config->max_weight > 0)
         health =
             (uint64_t)llround(config->init_weight / config->max_weight * (double)FO__HEALTH_ONE);
-    return health > 0 ? fo__word_of(0, health, 0) : fo__word_of(1, 0, FO__FLAG_DOWN);
+    return health > 0 ? fo__word_of(0, health, 0) : fo__word_down(0, FO_REASON_STARTED_DOWN);
 }
 
 /** What listeners take a host for before they are told: up, and one step behind if it is down. */

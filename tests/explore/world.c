@@ -33,10 +33,25 @@ static struct world_told *told_of(const struct fo_event *event, void *balancer)
     return NULL;
 }
 
+/** Whether that is why a host comes into that state. */
+static bool reason_fits(fo_event_kind kind, fo_reason reason)
+{
+    switch (kind) {
+    case FO_EVENT_TRIAL: return reason == FO_REASON_BACKOFF_OVER;
+    case FO_EVENT_RECOVERED: return reason == FO_REASON_TRIAL_SUCCESS;
+    case FO_EVENT_DOWN:
+        return reason != FO_REASON_NONE && reason != FO_REASON_BACKOFF_OVER &&
+               reason != FO_REASON_TRIAL_SUCCESS;
+    default: return reason == FO_REASON_NONE;
+    }
+}
+
 static void hear(const struct fo_event *event, void *balancer)
 {
     struct world_told *told;
 
+    explore_check(reason_fits(event->kind, event->reason), "%s with the reason %s",
+                  fo_event_kind_name(event->kind), fo_reason_name(event->reason));
     if (event->kind == FO_EVENT_CLOSED) {
         world.closed++;
         return;

@@ -6,9 +6,11 @@
  * finds and leaves with _exit(0); the parent goes on, checks that too, and waits for the child. A
  * child that hangs is ended by an alarm and counts as failed.
  */
-#include "core.h"
+#include "cold.h"
 #include "crew.h"
 #include "fixture.h"
+#include "members.h"
+#include "stress.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUNDS 15
@@ -44,6 +47,17 @@ static pid_t fork_prepared(void)
         alarm(CHILD_SECONDS);
         must(fo_after_fork() == FO_OK, "fo_after_fork() fails");
     }
+    return pid;
+}
+
+/** fork(), and a child that does nothing. */
+static pid_t fork_and_leave(void)
+{
+    pid_t pid = fork();
+
+    must(pid >= 0, "no process");
+    if (pid == 0)
+        _exit(0);
     return pid;
 }
 
@@ -117,6 +131,140 @@ static void live_as_a_child(struct fixture *f)
     must(n == 0, "closed comes too early");
     fixture_destroy(
         f); /* every incarnation is released once, closed is heard, the runtime is free */
+}
+
+/* ---- Handlers ----------------------------------------------------------------------------- */
+
+static _Atomic bool inside_cold;
+static _Atomic bool fork_has_begun;
+
+static void see_fork(void)
+{
+    atomic_store(&fork_has_begun, true);
+}
+
+/** Stays inside long enough for a fork() that does not wait. */
+static void *be_inside_cold(void *arg)
+{
+    const struct timespec a_while = {.tv_nsec = 20000000};
+
+    fo__cold_begin();
+    atomic_store(&inside_cold, true);
+    while (!atomic_load(&fork_has_begun))
+        sched_yield();
+    nanosleep(&a_while, NULL);
+    fo__cold_end();
+    return arg;
+}
+
+static void make_runtime(void)
+{
+    struct fo_runtime *runtime;
+    must(fo_runtime_create(NULL, &runtime) == FO_OK, "no runtime");
+}
+
+static void make_group(void)
+{
+    struct fo_group *group;
+    must(fo_group_create(NULL, &group) == FO_OK, "no group");
+}
+
+static void make_balancer(void)
+{
+    struct fo_balancer *balancer;
+    must(fo_balancer_create(NULL, &balancer) == FO_OK, "no balancer");
+}
+
+static void fork_with_a_thread_inside(void)
+{
+    pthread_t thread;
+    pid_t pid;
+
+    must(pthread_atfork(see_fork, NULL, NULL) == 0, "no handler"); /* runs before older ones */
+    must(pthread_create(&thread, NULL, be_inside_cold, NULL) == 0, "no thread");
+    while (!atomic_load(&inside_cold))
+        sched_yield();
+    pid = fork();
+    if (pid == 0) {
+        alarm(CHILD_SECONDS);
+        fo__cold_close(); /* waits for ever for a thread that is not there */
+        _exit(0);
+    }
+    wait_for(pid);
+    pthread_join(thread, NULL);
+}
+
+static _Atomic unsigned entered; /* how often a thread has come inside */
+static _Atomic unsigned entered_at_fork;
+
+static void count_entered(void)
+{
+    atomic_store(&entered_at_fork, atomic_load(&entered));
+}
+
+#define COME_AND_GO 1000 /* times at most while a fork() waits; each takes a millisecond */
+
+/** Of two, one is always inside, as long as the other gets in within 20 ms. */
+static void relay(size_t member, void *arg)
+{
+    const struct timespec a_moment = {.tv_nsec = 1000000};
+    _Atomic bool *over = arg;
+
+    (void)member;
+    while (!atomic_load(over)) {
+        unsigned mine;
+
+        fo__cold_begin();
+        mine = atomic_fetch_add(&entered, 1) + 1;
+        must(mine - atomic_load(&entered_at_fork) < COME_AND_GO, "fork() waits for ever");
+        for (int i = 0; i < 20 && atomic_load(&entered) == mine && !atomic_load(over); i++)
+            nanosleep(&a_moment, NULL);
+        fo__cold_end();
+    }
+}
+
+static void fork_in_a_relay(void)
+{
+    _Atomic bool over = false;
+    struct crew *crew;
+
+    atomic_store(&entered, 0);
+    atomic_store(&entered_at_fork, 0);
+    crew = crew_start(2, relay, &over);
+    while (atomic_load(&entered) < 3)
+        sched_yield();
+    wait_for(fork_and_leave());
+    atomic_store(&over, true);
+    crew_join(crew);
+}
+
+/** Also in a child, whose lock is a new one. */
+static void no_fork_waits_for_all_that_come_and_go(void)
+{
+    pid_t pid;
+
+    must(pthread_atfork(count_entered, NULL, NULL) == 0, "no handler");
+    fork_in_a_relay();
+    pid = fork_prepared();
+    if (pid == 0) {
+        fork_in_a_relay();
+        _exit(0);
+    }
+    wait_for(pid);
+}
+
+/** In a process that has made nothing else. */
+static void first_made_registers_the_handlers(void (*make)(void))
+{
+    pid_t pid = fork();
+
+    must(pid >= 0, "no process");
+    if (pid == 0) {
+        make();
+        fork_with_a_thread_inside();
+        _exit(0);
+    }
+    wait_for(pid);
 }
 
 /* ---- Open leases in several threads -------------------------------------------------------- */
@@ -493,6 +641,192 @@ static void while_a_listener_runs(fo_event_kind kind)
     free(stuck);
 }
 
+/* What the thread that is told of one balancer's end has taken with it from the queue. */
+static void while_one_of_two_closes(void)
+{
+    struct stuck *stuck = calloc(1, sizeof(*stuck));
+    struct fo_balancer *balancers[2];
+    struct crew *crew;
+    pid_t pid;
+
+    assert(stuck != NULL);
+    stuck->kind = FO_EVENT_CLOSED;
+    fixture_init(&stuck->f);
+    for (int i = 0; i < 2; i++)
+        balancers[i] = fixture_balancer(&stuck->f, NULL);
+    must(fo_subscribe(balancers[0], FO_EVENT_CLOSED, wait_inside, stuck, NULL) == FO_OK,
+         "no subscription");
+    for (int i = 0; i < 2; i++)
+        fixture_close(&stuck->f, balancers[i]);
+    crew = crew_start(1, dispatch, stuck);
+    while (!atomic_load(&stuck->inside))
+        sched_yield();
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_destroy(&stuck->f); /* sees that both are closed */
+        _exit(0);
+    }
+    atomic_store(&stuck->may_return, true);
+    crew_join(crew);
+    wait_for(pid);
+    fixture_destroy(&stuck->f);
+    free(stuck);
+}
+
+/* ---- Where a lost thread stopped ------------------------------------------------------------ */
+
+/* Each story puts the library into the state that a finish leaves between two of its steps, forks as
+ * if the finish were another thread's, and in the parent takes the steps that are missing. */
+
+static struct fo_endpoint *member(struct fixture *f, uint32_t at)
+{
+    return f->balancer->members[at];
+}
+
+/** "e1" has left, with one lease open. */
+static struct fo_endpoint *leaver(struct fixture *f, struct fo_lease *lease)
+{
+    struct fo_pick_options options = fo_pick_options_init();
+    uint64_t others[] = {fixture_id(f, "e0"), fixture_id(f, "e2")};
+
+    options.exclude = others;
+    options.exclude_count = 2;
+    must(fo_pick_with(f->balancer, &options, lease) == FO_OK, "no pick");
+    take_out(f->balancer, "e1");
+    fixture_dispatch(f);
+    return lease->endpoint;
+}
+
+/** Both with nothing in the queue, and with a node of another endpoint in it. */
+static void marked_and_not_linked(bool others_are_queued)
+{
+    struct fixture f;
+    struct fo_lease lease;
+    struct fo_endpoint *left;
+    pid_t pid;
+
+    fixture_open(&f, 3, NULL);
+    left = leaver(&f, &lease);
+    if (others_are_queued)
+        must(fo_report(f.balancer, "e2", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    atomic_store(&left->node.queued, 1);
+    atomic_store(&member(&f, 0)->node.queued, 1);
+    atomic_store(&member(&f, 0)->host->node.queued, 1);
+    pid = fork_prepared();
+    if (pid == 0) {
+        must(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN) == FO_OK, "no report");
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e0") == 1, "its host cannot be queued any more");
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e2") == (others_are_queued ? 1 : 0),
+             "what was linked is lost, or told twice");
+        must(fixture_heard(&f, FO_EVENT_RELEASED, "e1") == 1, "e1 cannot be queued any more");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&left->node.queued, 0);
+    atomic_store(&member(&f, 0)->node.queued, 0);
+    atomic_store(&member(&f, 0)->host->node.queued, 0);
+    must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+static void finished_and_not_released(enum fo__life life)
+{
+    struct fixture f;
+    struct fo_lease lease;
+    struct fo__release *release;
+    pid_t pid;
+
+    fixture_open(&f, 3, NULL);
+    release = &leaver(&f, &lease)->release;
+    atomic_store(&release->owed, 0);
+    atomic_store(&release->life, life);
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_RELEASED, "e1") == 1, "the release is lost");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(&release->owed, 1);
+    atomic_store(&release->life, FO__DRAINING);
+    must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+static void must_be_mended(struct fo_balancer *balancer)
+{
+    struct fo__snapshot *snapshot = atomic_load(&balancer->core.snapshot);
+
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        must(atomic_load(&snapshot->tree.node[0][i]) ==
+                 fo__slot_worth(snapshot, i, atomic_load(snapshot->slot[i].word)),
+             "a contribution is not what its host is worth");
+    stress_check_sums(balancer);
+}
+
+/** The word says that "e0" is down; of the sums either nothing knows that, or its leaf alone. */
+static void changed_and_not_mended(bool leaf_is_mended)
+{
+    struct fixture f;
+    struct fo__host *host;
+    struct fo__snapshot *snapshot;
+    uint64_t worth;
+    uint64_t word;
+    pid_t pid;
+
+    fixture_open(&f, 20, NULL); /* the tree has a level between leaves and root */
+    fixture_dispatch(&f);
+    host = member(&f, 0)->host;
+    snapshot = atomic_load(&f.balancer->core.snapshot);
+    word = atomic_load(host->word);
+    worth = atomic_load(&snapshot->tree.node[0][0]);
+    atomic_store(host->word, fo__word_down(word, FO_REASON_OUTCOME_DOWN));
+    if (leaf_is_mended)
+        atomic_store(&snapshot->tree.node[0][0], 0);
+    pid = fork_prepared();
+    if (pid == 0) {
+        must_be_mended(f.balancer);
+        fixture_dispatch(&f);
+        must(fixture_heard(&f, FO_EVENT_DOWN, "e0") == 1, "nobody was told");
+        fixture_advance_ms(&f, 1300);
+        must(info_of(f.balancer, "e0").state == FO_STATE_TRIAL, "nobody waits for the trial");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    atomic_store(host->word, word);
+    atomic_store(&snapshot->tree.node[0][0], worth);
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
+/** A pick that clears an offer's bit looks at the offer once more, if it lives. */
+static void cleared_and_not_looked_at(void)
+{
+    struct fixture f;
+    uint64_t attention;
+    pid_t pid;
+
+    fixture_open_weighed(&f, fo_weight_ratio(), 2);
+    must(fo_report(f.balancer, "e0", FO_OUTCOME_DOWN) == FO_OK, "no report");
+    fixture_advance_ms(&f, 1300);
+    attention = fo__attention(&f.balancer->core);
+    fo__attention_end(&f.balancer->core, attention);
+    must(attention != 0, "no trial is on offer");
+    pid = fork_prepared();
+    if (pid == 0) {
+        fixture_dispatch(&f);
+        must(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS) == 0, "the offer is not seen");
+        live_as_a_child(&f);
+        _exit(0);
+    }
+    fo__attention_raise(&f.balancer->core, attention);
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
 /* ---- Smaller ones -------------------------------------------------------------------------- */
 
 static void *fork_twice(void *arg)
@@ -595,14 +929,9 @@ static void a_trial_goes_on_in_the_child(void)
 static void a_child_that_never_calls_us(void)
 {
     struct fixture f;
-    pid_t pid;
 
     fixture_open(&f, 1, NULL);
-    pid = fork();
-    must(pid >= 0, "no process");
-    if (pid == 0)
-        _exit(0);
-    wait_for(pid);
+    wait_for(fork_and_leave());
     fixture_destroy(&f);
 }
 
@@ -627,7 +956,11 @@ int main(void)
     return 77;
 #endif
 #endif
+    TELL(first_made_registers_the_handlers(make_runtime));
+    TELL(first_made_registers_the_handlers(make_group));
+    TELL(first_made_registers_the_handlers(make_balancer));
     TELL(a_child_that_never_calls_us());
+    TELL(no_fork_waits_for_all_that_come_and_go());
     TELL(open_leases_in_threads(0));
     TELL(open_leases_in_threads(1));
     TELL(a_child_of_a_child_of_a_thread());
@@ -637,10 +970,18 @@ int main(void)
     TELL(from_a_listener_of_the_default_thread());
     TELL(forks_in_a_storm(false));
     TELL(forks_in_a_storm(true));
+    TELL(marked_and_not_linked(false));
+    TELL(marked_and_not_linked(true));
+    TELL(finished_and_not_released(FO__DRAINING));
+    TELL(finished_and_not_released(FO__RELEASED));
+    TELL(changed_and_not_mended(false));
+    TELL(changed_and_not_mended(true));
+    TELL(cleared_and_not_looked_at());
     TELL(while_a_listener_runs(FO_EVENT_ADDED));
     TELL(while_a_listener_runs(FO_EVENT_DOWN));
     TELL(while_a_listener_runs(FO_EVENT_REMOVED));
     TELL(while_a_listener_runs(FO_EVENT_RELEASED));
     TELL(while_a_listener_runs(FO_EVENT_CLOSED));
+    TELL(while_one_of_two_closes());
     return 0;
 }

@@ -144,6 +144,29 @@ Test(queue, is_awake_again_on_a_descriptor_of_its_own_after_reopening)
     fo__queue_fini(&world.queue);
 }
 
+/* What a lost thread had marked and not linked can be queued again; what was linked is so once. */
+Test(queue, renewed_has_what_was_taken_and_what_was_linked_and_nothing_else)
+{
+    struct world world;
+    struct fo__node *taken;
+
+    init(&world);
+    fo__queue_push(&world.queue, &world.node[0]);
+    fo__queue_push(&world.queue, &world.node[1]);
+    taken = fo__queue_take(&world.queue);
+    fo__queue_push(&world.queue, &world.node[2]);
+    atomic_store(&world.node[3].queued, 1);
+    for (int i = 0; i < 4; i++)
+        fo__node_taken(&world.node[i]);
+    fo__queue_renew(&world.queue, taken);
+    for (int i = 0; i < 3; i++)
+        fo__queue_push(&world.queue, &world.node[i]);
+    cr_expect_eq(take_all(&world), 3);
+    fo__queue_push(&world.queue, &world.node[3]);
+    cr_expect_eq(take_all(&world), 1);
+    fo__queue_fini(&world.queue);
+}
+
 struct counted {
     struct fo__node node;
     _Atomic uint32_t changes; /* by producers */

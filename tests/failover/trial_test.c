@@ -310,6 +310,76 @@ Test(trial, that_is_lost_is_given_up_after_one_to_two_timeouts)
     }
 }
 
+/** A trial whose lease comes back too late: it was given up, and the next one is out. */
+static struct fo_lease late_trial(struct fixture *f, struct fo_lease *next)
+{
+    struct fo_lease late;
+
+    take_down(f, 0);
+    ms_until(f, 0, FO_STATE_TRIAL);
+    late = pick(f);
+    ms_until(f, 0, FO_STATE_DOWN);
+    ms_until(f, 0, FO_STATE_TRIAL);
+    *next = pick(f);
+    return late;
+}
+
+static void check_that_trial_is_out(struct fixture *f)
+{
+    fixture_dispatch(f);
+    cr_assert_eq(state(f, 0), FO_STATE_TRIAL);
+    cr_assert_eq(fo_pick(f->balancer, &(struct fo_lease){0}), FO_UNAVAILABLE, "not on offer");
+}
+
+Test(trial, that_was_given_up_does_not_end_the_next)
+{
+    const fo_outcome outcomes[] = {FO_OUTCOME_FAILURE, FO_OUTCOME_OVERLOADED, FO_OUTCOME_DOWN,
+                                   FO_OUTCOME_NEUTRAL, FO_OUTCOME_CANCELLED};
+
+    for (int i = 0; i < 5; i++) {
+        struct fo_lease late, next;
+        struct fixture f;
+
+        begin(&f, 1);
+        late = late_trial(&f, &next);
+        cr_assert_eq(fo_finish(&late, outcomes[i]), FO_OK);
+        check_that_trial_is_out(&f);
+        cr_assert_eq(fo_finish(&next, FO_OUTCOME_FAILURE), FO_OK);
+        cr_assert_eq(state(&f, 0), FO_STATE_DOWN, "its own lease ends it");
+        fixture_destroy(&f);
+    }
+}
+
+Test(trial, that_was_given_up_still_lifts_the_host)
+{
+    struct fo_lease late, next;
+    struct fixture f;
+
+    begin(&f, 1);
+    late = late_trial(&f, &next);
+    cr_assert_eq(fo_finish(&late, FO_OUTCOME_SUCCESS), FO_OK);
+    cr_assert_eq(state(&f, 0), FO_STATE_UP);
+    cr_assert_eq(fo_finish(&next, FO_OUTCOME_FAILURE), FO_OK);
+    cr_assert_eq(state(&f, 0), FO_STATE_UP, "that is from before the recovery");
+    fixture_destroy(&f);
+}
+
+Test(trial, success_that_is_not_enough_leaves_the_next_alone)
+{
+    struct fo_weight_function weight = fo_weight_ratio();
+    struct fo_lease late, next;
+    struct fixture f;
+
+    weight.recover_threshold = 2;
+    fixture_open_one(&f, weight, 100, 0);
+    late = late_trial(&f, &next);
+    cr_assert_eq(fo_finish(&late, FO_OUTCOME_SUCCESS), FO_OK);
+    check_that_trial_is_out(&f);
+    cr_assert_eq(fo_finish(&next, FO_OUTCOME_SUCCESS), FO_OK);
+    cr_assert_eq(state(&f, 0), FO_STATE_UP, "two in a row");
+    fixture_destroy(&f);
+}
+
 Test(trial, that_says_nothing_is_given_back_to_the_next_pick)
 {
     const fo_outcome nothing[] = {FO_OUTCOME_NEUTRAL, FO_OUTCOME_CANCELLED};

@@ -3,6 +3,7 @@
  * The host word: outcomes arrive late, in any order, from before a crash and after a recovery.
  *
  *     health | DOWN | DUE | TRIAL | epoch        one word, every change one compare and swap
+ *     trial  |                                   (a host that is down has no health)
  *
  *     up, epoch e --- down, or no health left ---> DOWN, epoch e+1 --- success ---> up, epoch e+2
  *
@@ -17,9 +18,12 @@
  * down, an offered, taken, failed or expired trial leave it, or the trial's own success would come
  * too late.
  *
+ * A trial may run out of time and its lease come back when the next one is out. Each trial that is
+ * taken has the next number, which its lease remembers, too: another trial it does not end.
+ *
  * Models     host.h (the word), outcome.c fo__outcome_apply and judge_..., report.c fo_report
  *            (takes the epoch when it begins; never lifts), offer.c fo__offer_take, lease.h
- *            fo__lease_start (the epoch goes into the lease), trial.c fo__trial_due
+ *            fo__lease_start (the word goes into the lease), trial.c fo__trial_due
  * Processes  three callers with two requests, one, and one request or report by name: pick (also
  *            the trickle that min_weight lets through while down), then success, failure, down or
  *            cancelled; a timer that acts three times
@@ -29,21 +33,24 @@
  *            none twice
  *            where nothing is changed: the lease is old, or health is full, or the host is down and
  *            the outcome does not lift it
+ *            a trial that did not succeed is ended by its own lease, or by the timer
  * Planted    NO_EPOCH: outcomes are not compared. An old outcome moves health, lifts, lowers.
  *            NO_EPOCH_FOR_FAILURES: only successes are. A timeout from before the recovery lowers.
  *            LOST_UPDATE: load, compute, store. Of two failures one is lost.
  *            EPOCH_ON_REPEATED_DOWN: a down of a host that is down raises the epoch.
  *            REPORT_LIFTS: a success without a lease lifts.
  *            EPOCH_OF_NOW: the lease takes the epoch when it is finished, not when it is picked.
+ *            NO_TRIAL_NUMBER: a lease ends whatever trial is out.
  */
 /* planted: NO_EPOCH NO_EPOCH_FOR_FAILURES LOST_UPDATE EPOCH_ON_REPEATED_DOWN REPORT_LIFTS */
-/* planted: EPOCH_OF_NOW */
+/* planted: EPOCH_OF_NOW NO_TRIAL_NUMBER */
 
 #define FULL 3
 #define RECOVERED 1 /* health after recovery */
 
 /* The packed word. Few changes to and from down can happen here, so the epoch does not wrap. */
-#define HEALTH(w) ((w) & 3)
+#define HEALTH(w) ((w) & DOWN -> 0 : (w) & 3)
+#define NUMBER(w) ((w) & 3) /* of four trials: more cannot happen here */
 #define DOWN 4
 #define DUE 8
 #define TRIAL 16
@@ -56,6 +63,7 @@ short word = WORD(FULL, 0, 0);
 
 /* Ghosts: what really happened, in the order of the changes. */
 byte downs, recoveries;
+byte out; /* whose trial is out; 0: nobody's */
 byte expected = FULL; /* health */
 
 #define IS_UP (downs == recoveries)
@@ -65,6 +73,12 @@ byte expected = FULL; /* health */
 #define COMPARED (outcome == success)
 #else
 #define COMPARED true
+#endif
+
+#ifdef NO_TRIAL_NUMBER
+#define ENDS_TRIAL (is_trial && (w & TRIAL))
+#else
+#define ENDS_TRIAL (is_trial && (w & TRIAL) && NUMBER(w) == number)
 #endif
 
 /* Sets next. */
@@ -80,13 +94,13 @@ inline judge()
 #else
     :: outcome == success && (w & DOWN) && has_lease -> next = WORD(RECOVERED, 0, EPOCH(w) + 1)
 #endif
-    :: outcome == failure && (w & TRIAL) -> next = w & ~TRIAL
+    :: outcome == failure && ENDS_TRIAL -> next = w & ~TRIAL
 #ifdef EPOCH_ON_REPEATED_DOWN
     :: outcome == down && (w & DOWN) -> next = WORD(0, DOWN, EPOCH(w) + 1)
 #else
-    :: outcome == down && (w & TRIAL) -> next = w & ~TRIAL
+    :: outcome == down && ENDS_TRIAL -> next = w & ~TRIAL
 #endif
-    :: outcome == cancelled && (w & TRIAL) && is_trial -> next = (w & ~TRIAL) | DUE
+    :: outcome == cancelled && ENDS_TRIAL -> next = (w & ~TRIAL) | DUE
     :: else -> next = w
     fi
 }
@@ -94,6 +108,8 @@ inline judge()
 /* At the moment of a change: does the word say what history says? */
 inline witness_change()
 {
+    assert(outcome == success || !(w & TRIAL) || (next & TRIAL) || out == _pid);
+    out = (next & TRIAL -> out : 0);
     if
     :: outcome == success && IS_UP ->
         assert(FRESH);
@@ -173,7 +189,12 @@ inline pick()
     :: !picked && (w & DUE) ->
         atomic {
             if
-            :: word == w -> word = (w & ~DUE) | TRIAL; picked = true; is_trial = true
+            :: word == w ->
+                number = NUMBER(w + 1);
+                word = (w & ~(DUE | 3)) | TRIAL | number;
+                out = _pid;
+                picked = true;
+                is_trial = true
             :: else
             fi
         }
@@ -185,7 +206,7 @@ inline pick()
 proctype caller(byte rounds; bool has_lease)
 {
     short w, next;
-    byte epoch, my_downs, my_recoveries;
+    byte epoch, number, my_downs, my_recoveries;
     mtype outcome;
     bool picked, is_trial;
 
@@ -226,7 +247,8 @@ proctype timer()
     for (round : 1 .. 3) {
         w = word;
         if
-        :: (w & TRIAL) -> next_flags(w & ~TRIAL) /* it ran out of time */
+        :: (w & TRIAL) -> next_flags(w & ~TRIAL); /* it ran out of time */
+            out = (word & TRIAL -> out : 0)
         :: (w & DOWN) && !(w & TRIAL) && !(w & DUE) -> next_flags(w | DUE) /* back-off over */
         :: (w & DUE) || !(w & DOWN)
         fi
