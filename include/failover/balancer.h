@@ -56,9 +56,7 @@ static inline struct fo_config fo_config_init(void)
     config.name = NULL;
     config.group = NULL;
     config.runtime = NULL;
-    config.trial.backoff_ms = 0;
-    config.trial.backoff_max_ms = 0;
-    config.trial.timeout_ms = 0;
+    config.trial = fo_trial_config_init();
     config.weight = fo_weight_ratio();
     config.seed = 0;
     config.row_limit = 0;
@@ -77,8 +75,9 @@ static inline struct fo_config fo_config_init(void)
  * @param balancer  [out] set on FO_OK, untouched otherwise; yours until fo_balancer_destroy()
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
- *         FO_EINVAL  balancer is NULL, or a field is out of range or unknown: fix the caller
- *         FO_SYSTEM  the default runtime's thread could not be started: raise the limit
+ *         FO_EINVAL  balancer is NULL, or a field is out of range, unknown or reserved: fix the
+ *                    caller
+ *         FO_SYSTEM  the default runtime's thread or descriptor could not be had: raise the limit
  *
  * Any thread. Cold: allocates, takes locks.
  */
@@ -117,7 +116,7 @@ FO_API void fo_balancer_destroy(struct fo_balancer *balancer);
 
 /* ---- Membership -------------------------------------------------------------------------- */
 
-/** One line of an update's result. */
+/** One line of an update's result; as long as the result's entry_size says. */
 struct fo_update_entry {
     const char *name;     /**< Valid until fo_update_result_fini(). */
     uint64_t id;          /**< The incarnation now; in `removed`: the one that left. */
@@ -128,6 +127,8 @@ struct fo_update_entry {
 /** What an update did, or which entry it refused. */
 struct fo_update_result {
     size_t size;
+    size_t entry_size; /**< sizeof(struct fo_update_entry) as the caller knows it: the lists are
+                            made of entries of that size. Set by the init function. */
     const struct fo_update_entry *added; /**< New names, in the order given. */
     size_t added_count;
     const struct fo_update_entry *updated; /**< Known names whose configuration changed. */
@@ -144,6 +145,7 @@ static inline struct fo_update_result fo_update_result_init(void)
 {
     struct fo_update_result result;
     result.size = sizeof(result);
+    result.entry_size = sizeof(struct fo_update_entry);
     result.added = NULL;
     result.added_count = 0;
     result.updated = NULL;
@@ -250,16 +252,20 @@ struct fo_pick_options {
     uint64_t require_tags;   /**< Only endpoints that have all of these tags; 0: any. */
     bool strict;             /**< false: when the exclusions leave nothing, they are dropped (a
                                   cluster of one must retry on itself); true: FO_UNAVAILABLE. */
+    bool reserved[7];        /**< Must be false. */
 };
 
 static inline struct fo_pick_options fo_pick_options_init(void)
 {
     struct fo_pick_options options;
+    int i;
     options.size = sizeof(options);
     options.exclude = NULL;
     options.exclude_count = 0;
     options.require_tags = 0;
     options.strict = false;
+    for (i = 0; i < 7; i++)
+        options.reserved[i] = false;
     return options;
 }
 

@@ -5,14 +5,22 @@
  * Conventions of the whole library
  *   Time      a name ends in its unit: _ns, _ms.
  *   Errors    functions that can fail return fo_status; each value below names the caller's action.
- *             Nothing is printed, errno is neither read nor promised, nothing aborts.
+ *             Nothing is printed, errno is neither read nor promised, nothing aborts but for one
+ *             case inside liburcu; see fo_thread_prepare().
  *   Structs   that cross the boundary begin with `size_t size` and are built by their
  *             fo_..._init() function. Fields are only ever appended: a caller compiled against an
  *             older header passes a smaller size and gets defaults for what it does not know; a
- *             newer caller's unknown, non-zero tail is refused with FO_EINVAL.
+ *             newer caller's unknown, non-zero tail is refused with FO_EINVAL. Exceptions:
+ *             fo_trial_config and fo_weight_function stand inside other structs and have reserved
+ *             fields instead, fo_update_entry has its size in the result that holds it, and
+ *             fo_lease is 64 bytes for ever. Reserved fields must be 0, as the init functions
+ *             leave them.
  *   Threads   every function says who may call it concurrently with what. "Cold" functions take
  *             locks, may wait for a grace period and are not for the request path.
- *   Never     from a signal handler; never in a thread cancelled asynchronously.
+ *   Callbacks must return: no longjmp(), no C++ exception, no thread exit out of one.
+ *   Never     from a signal handler. Never in a thread that somebody may cancel, unless its
+ *             cancellation is disabled around the call: a thread that ends inside the library may
+ *             leave a lock held for ever.
  */
 #ifndef FAILOVER_BASE_H
 #define FAILOVER_BASE_H

@@ -62,9 +62,9 @@ struct fo_event {
     fo_state old_state;   /**< Before and after, for down, trial and recovered. */
     fo_state new_state;
     fo_reason reason;
-    double health;   /**< 0 … 1, now. */
     uint32_t missed; /**< Changes to or from down since the last event that were merged
-                                   into this one. */
+                          into this one. */
+    double health;   /**< 0 … 1, now. */
 };
 
 /** A listener; see the rules on top. */

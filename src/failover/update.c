@@ -163,6 +163,8 @@ static fo_status run_with_result(struct fo_balancer *balancer,
 
     if (balancer == NULL || (result != NULL && !fo__update_result_is_sane(result)))
         return FO_EINVAL;
+    if (result != NULL)
+        ours.entry_size = result->entry_size;
     status = run(balancer, upserts, n, removals, m, replace, &ours);
     if (result != NULL)
         fo__abi_write(result, &ours, sizeof(ours));
@@ -182,9 +184,11 @@ static fo_status refuse_replace(struct fo_update_result *result, const char *off
 {
     struct fo_update_result ours = fo_update_result_init();
 
+    if (result == NULL || !fo__update_result_is_sane(result))
+        return FO_EINVAL;
+    ours.entry_size = result->entry_size;
     ours.offence = offence;
-    if (result != NULL && fo__update_result_is_sane(result))
-        fo__abi_write(result, &ours, sizeof(ours));
+    fo__abi_write(result, &ours, sizeof(ours));
     return FO_EINVAL;
 }
 
