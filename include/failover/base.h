@@ -50,7 +50,7 @@ typedef enum fo_status {
     FO_EINVAL = 4,      /**< An argument is out of range; nothing was changed: fix the caller. */
     FO_NOTFOUND = 5,    /**< No endpoint of that name; nothing was changed: refresh your list. */
     FO_DUPLICATE = 6, /**< A name stands twice in one update; nothing was changed: fix the list. */
-    FO_BUSY = 7,      /**< Still in use, or already running: finish that first, call again. */
+    FO_BUSY = 7,      /**< Still in use: finish that first, call again. */
     FO_SYSTEM = 8     /**< The system refused a thread or a descriptor: raise the limit. */
 } fo_status;
 
@@ -65,7 +65,8 @@ typedef enum fo_outcome {
     FO_OUTCOME_FAILURE = 3,    /**< Failed or timed out: health falls. */
     FO_OUTCOME_OVERLOADED = 4, /**< Refused for load: health falls by a mild step, never to down. */
     FO_OUTCOME_DOWN = 5,       /**< The server is certainly dead (connection refused, unplugged): no
-                                    traffic until a trial succeeds. */
+                                    traffic, or only the trickle of its min_weight, until a request
+                                    picked since then succeeds. */
     FO_OUTCOME_NEUTRAL = 6,    /**< The caller's own fault, the server is fine: no effect. */
     FO_OUTCOME_CANCELLED = 7   /**< Given up before an answer: says nothing, no effect. */
 } fo_outcome;
@@ -95,7 +96,8 @@ typedef void (*fo_log_fn)(fo_log_level level, const char *message, void *arg);
 /**
  * A clock: monotonic nanoseconds from any origin.
  *
- * Called from any thread; must not go backwards. A clock of your own makes time virtual.
+ * Must not go backwards. A clock of your own makes time virtual. Two threads may call it at once, and
+ * it runs under a lock of the library: it must not call the library, nor fork(), nor block.
  */
 typedef uint64_t (*fo_clock_fn)(void *arg);
 

@@ -62,7 +62,8 @@ static inline struct fo_trial_config fo_trial_config_init(void)
 
 struct fo_group_config {
     size_t size;
-    struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group. */
+    struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group:
+                                     fo_runtime_destroy() tells whether it is gone. */
     struct fo_trial_config trial;
 };
 
@@ -98,7 +99,7 @@ FO_API FO_MUST_USE fo_status fo_group_create(const struct fo_group_config *confi
  * Balancers that use it keep it alive; the last one to go frees it. Do not use the pointer in a new
  * fo_config afterwards.
  *
- * Any thread. Cold.
+ * Any thread, once; not concurrently with an fo_balancer_create() that is given the group. Cold.
  */
 FO_API void fo_group_destroy(struct fo_group *group);
 

@@ -10,8 +10,11 @@
  * question: what is the live weight after this outcome? The library stores the answer as the
  * fraction live / max_weight, so a later change of max_weight keeps the health.
  *
- * A host whose live weight reaches 0 is *down*: it gets no traffic until a trial request succeeds
- * (see group.h), and outcomes of requests that were picked before it went down move nothing.
+ * A host whose live weight reaches 0, or that was reported FO_OUTCOME_DOWN, is *down*: its health is
+ * 0, so it gets no traffic until a trial request succeeds (see group.h). An endpoint with a min_weight
+ * above 0 never reaches 0 by failures, and keeps that trickle of traffic when its host is down; a
+ * success of a request picked since then lifts the host too. Outcomes of requests that were picked
+ * before it went down move nothing.
  */
 #ifndef FAILOVER_HEALTH_H
 #define FAILOVER_HEALTH_H
@@ -40,7 +43,8 @@ struct fo_weight_input {
  * @return the live weight after the outcome. Clamped to [min_weight, max_weight]; NaN leaves the
  *         weight as it is.
  *
- * on_success is not asked while the health is 1: there is nothing to add.
+ * on_success is not asked while the health is 1: there is nothing to add. on_failure is asked for
+ * degraded and overloaded too, of which mild_step then takes its share.
  * Must be pure: it runs on the thread that finishes a lease, is called again when another thread
  * changed the weight meanwhile, and so may run more often than outcomes are reported. Never called
  * under a lock nor inside an RCU read section.
@@ -56,7 +60,8 @@ typedef enum fo_weight_kind {
 
 /**
  * A weight function with its numbers. Build it with fo_weight_ratio(), fo_weight_linear() or
- * fo_weight_custom() and change what you need. All shares are fractions of 1.
+ * fo_weight_custom() and change what you need. All shares are fractions of 1. Every number is checked
+ * for every kind, also those that the kind does not use.
  *
  * Source of the two built-in kinds and their defaults: simple-failover-java's RatioWeightFunction
  * and SimpleWeightFunction.
