@@ -27,6 +27,13 @@ struct fo__change {
     struct fo__name *reserved;              /* for a name that was not in the index */
 };
 
+/** Whether the change brings a member that was none. */
+static inline bool fo__change_joins(const struct fo__change *change)
+{
+    return change->kind == FO__CHANGE_ADD || change->kind == FO__CHANGE_REINCARNATE ||
+           change->kind == FO__CHANGE_REVIVE;
+}
+
 struct fo__update {
     struct fo_balancer *balancer;
     struct fo__change *changes;

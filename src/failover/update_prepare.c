@@ -82,6 +82,20 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
     return FO_OK;
 }
 
+/** Refuses before anything is made: indices would run out, which reads as a lack of memory. */
+static fo_status count_members(struct fo__update *update)
+{
+    size_t count = update->balancer->count - update->leaver_count;
+
+    for (size_t i = 0; i < update->change_count; i++)
+        if (fo__change_joins(&update->changes[i]))
+            count++;
+    if (count > FO_ENDPOINTS_MAX)
+        return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
+                                 "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
+    return FO_OK;
+}
+
 /** The new list: who stays, in the old order, then who joins. */
 static void list_members(struct fo__update *update)
 {
@@ -91,19 +105,16 @@ static void list_members(struct fo__update *update)
         if (!balancer->members[i]->leaves)
             update->members[update->member_count++] = balancer->members[i];
     for (size_t i = 0; i < update->change_count; i++)
-        if (update->changes[i].next != update->changes[i].current)
+        if (fo__change_joins(&update->changes[i]))
             update->members[update->member_count++] = update->changes[i].next;
 }
 
 static fo_status build_snapshot(struct fo__update *update)
 {
     struct fo_balancer *balancer = update->balancer;
-    size_t count_max = balancer->count + update->change_count;
 
-    if (count_max - update->leaver_count > FO_ENDPOINTS_MAX)
-        return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
-                                 "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
-    update->members = calloc(count_max + 1, sizeof(struct fo_endpoint *));
+    update->members =
+        calloc(balancer->count + update->change_count + 1, sizeof(struct fo_endpoint *));
     if (update->members == NULL)
         return FO_NOMEM;
     list_members(update);
@@ -114,7 +125,7 @@ static fo_status build_snapshot(struct fo__update *update)
 
 fo_status fo__update_prepare(struct fo__update *update)
 {
-    fo_status status = FO_OK;
+    fo_status status = count_members(update);
 
     for (size_t i = 0; i < update->change_count && status == FO_OK; i++)
         status = prepare_change(update, &update->changes[i]);

@@ -5,6 +5,7 @@
 #include "crew.h"
 #include "dump.h"
 #include "fixture.h"
+#include "update.h"
 
 #include <assert.h>
 #include <criterion/criterion.h>
@@ -481,5 +482,50 @@ Test(update, ten_thousand_come_and_half_of_them_go)
     free(names);
     free(removals);
     free(upserts);
+    fixture_destroy(&f);
+}
+
+/* ---- Too many ---------------------------------------------------------------------------- */
+
+/** Prepares, with so many of the entries new and the others known and unchanged. The largest lists cost
+ * nearly a gigabyte as real endpoints. */
+static fo_status prepare_many(struct fixture *f, size_t known, size_t added, uint32_t *members)
+{
+    struct fo_update_result result = fo_update_result_init();
+    struct fo__update update = {.balancer = f->balancer, .result = &result};
+    fo_status status;
+
+    update.change_count = known + added;
+    update.changes = calloc(update.change_count + 1, sizeof(*update.changes));
+    assert(update.changes != NULL);
+    for (size_t i = known; i < known + added; i++)
+        update.changes[i].kind = FO__CHANGE_ADD;
+    status = fo__update_prepare(&update);
+    *members = update.member_count;
+    for (size_t i = known; i < known + added; i++)
+        update.changes[i].kind = FO__CHANGE_NONE;
+    fo__update_undo(&update);
+    free(update.changes);
+    return status;
+}
+
+Test(update, does_not_count_known_names_twice)
+{
+    uint32_t members;
+    struct fixture f;
+
+    fixture_open(&f, 3, NULL);
+    cr_assert_eq(prepare_many(&f, FO_ENDPOINTS_MAX, 0, &members), FO_OK);
+    cr_assert_eq(members, 3);
+    fixture_destroy(&f);
+}
+
+Test(update, refuses_more_than_the_most_endpoints_before_it_makes_any)
+{
+    uint32_t members;
+    struct fixture f;
+
+    fixture_open(&f, 3, NULL);
+    cr_assert_eq(prepare_many(&f, 3, FO_ENDPOINTS_MAX - 2, &members), FO_EINVAL);
     fixture_destroy(&f);
 }
