@@ -57,7 +57,6 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
         fo__add_acq_rel(&balancer->core.leaving, 1); /* before DRAINING: finishes look here first */
         fo__release_begin(&leavers[i]->release);
         leavers[i]->entry = NULL;
-        fo__store_relaxed(&leavers[i]->drained, false);
         leavers[i]->leaving_next = balancer->leaving;
         balancer->leaving = leavers[i];
     }

@@ -46,13 +46,29 @@ static void join(struct fo__update *update, struct fo__change *change)
     }
 }
 
-/** Membership events are merged until they are told: a removal not yet told is simply undone. */
-static void rejoin(struct fo__update *update, struct fo_endpoint *endpoint)
+/** Whether an incarnation that was taken back is another than the one that left. Its new settings are
+ * installed. */
+static bool came_back_changed(const struct fo__change *change)
 {
+    const struct fo__endpoint_settings *before = change->settings;
+    const struct fo_endpoint_config *now = &change->config;
+
+    return before->max_weight != now->max_weight || before->min_weight != now->min_weight ||
+           before->tags != now->tags ||
+           change->was_drained != fo__load_relaxed(&change->next->drained);
+}
+
+/** Membership events are merged until they are told: a removal not yet told is undone, and what is
+ * left of the two is a change of configuration, if there is one. */
+static void rejoin(struct fo__update *update, struct fo__change *change)
+{
+    struct fo_endpoint *endpoint = change->next;
     uint32_t pending = fo__and_acq_rel(&endpoint->pending, ~FO__PENDING_REMOVED);
 
     if ((pending & FO__PENDING_REMOVED) == 0)
         fo__endpoint_tell(endpoint, FO__PENDING_ADDED);
+    else if (came_back_changed(change))
+        fo__endpoint_tell(endpoint, FO__PENDING_UPDATED);
     fo__members_end_leaving(update->balancer, endpoint);
 }
 
@@ -68,7 +84,7 @@ static void commit_change(struct fo__update *update, struct fo__change *change)
     change->next->entry = change->current != NULL ? change->current->entry : change->reserved;
     fo__name_set(change->next->entry, change->next);
     if (change->kind == FO__CHANGE_REVIVE)
-        rejoin(update, change->next);
+        rejoin(update, change);
     else
         join(update, change);
 }

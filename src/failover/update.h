@@ -25,6 +25,7 @@ struct fo__change {
     struct fo_endpoint *next;    /* the member after; the same unless added, new or revived */
     struct fo__endpoint_settings *settings; /* to be installed, later the ones replaced */
     struct fo__name *reserved;              /* for a name that was not in the index */
+    bool was_drained;                       /* a revived incarnation, when it left */
 };
 
 /** Whether the change brings a member that was none. */

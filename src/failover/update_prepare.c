@@ -76,9 +76,9 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
     }
     if (change->next == NULL && make_endpoint(update, change) != FO_OK)
         return FO_NOMEM;
-    /* The operator drained the name, whatever stands behind it. */
-    if (change->current != NULL)
-        fo__store_relaxed(&change->next->drained, fo__load_relaxed(&change->current->drained));
+    /* The operator drained the name, whatever stands behind it, until it is removed. */
+    fo__store_relaxed(&change->next->drained,
+                      change->current != NULL && fo__load_relaxed(&change->current->drained));
     return FO_OK;
 }
 
@@ -149,7 +149,7 @@ static void drain_again(struct fo_endpoint *endpoint)
 static void undo_change(struct fo__update *update, struct fo__change *change)
 {
     if (change->kind == FO__CHANGE_REVIVE) {
-        fo__store_relaxed(&change->next->drained, false);
+        fo__store_relaxed(&change->next->drained, change->was_drained);
         drain_again(change->next);
     } else if (change->next != NULL && change->next != change->current) {
         fo__group_release_host(change->next->host);

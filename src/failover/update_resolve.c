@@ -53,12 +53,13 @@ static void resolve_upsert(struct fo__update *update, struct fo__change *change)
         return;
     }
     change->next = find_leaving(balancer, change->config.name, change->config.data);
-    if (change->next != NULL && fo__release_revive(&change->next->release))
+    if (change->next != NULL && fo__release_revive(&change->next->release)) {
         change->kind = FO__CHANGE_REVIVE;
-    else
-        change->kind = change->current != NULL ? FO__CHANGE_REINCARNATE : FO__CHANGE_ADD;
-    if (change->kind != FO__CHANGE_REVIVE)
-        change->next = NULL;
+        change->was_drained = fo__load_relaxed(&change->next->drained);
+        return;
+    }
+    change->kind = change->current != NULL ? FO__CHANGE_REINCARNATE : FO__CHANGE_ADD;
+    change->next = NULL;
 }
 
 static void add_leaver(struct fo__update *update, struct fo_endpoint *endpoint)

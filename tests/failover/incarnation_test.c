@@ -189,6 +189,29 @@ Test(incarnation, taken_back_with_other_weights_has_them)
     fixture_destroy(&f);
 }
 
+Test(incarnation, taken_back_changed_before_the_removal_was_told_is_told_as_updated)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init("a");
+    struct fo_lease lease;
+    struct fixture f;
+
+    begin(&f);
+    put(&f, &first);
+    lease = pick(&f);
+    cr_assert_str_eq(story(&f), "added a");
+    config.data = &first;
+    for (int i = 0; i < 3; i++) {
+        config.max_weight = i == 0 ? 50 : config.max_weight;
+        config.min_weight = i == 1 ? 5 : config.min_weight;
+        config.tags = i == 2 ? 1 : config.tags;
+        take_out(&f);
+        cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
+        cr_assert_str_eq(story(&f), "updated a", "%d", i);
+    }
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    fixture_destroy(&f);
+}
+
 Test(incarnation, adding_a_leaving_name_with_other_data_makes_a_new_one)
 {
     struct fo_lease lease;
