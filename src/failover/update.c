@@ -81,8 +81,8 @@ static void commit_change(struct fo__update *update, struct fo__change *change)
         fo__endpoint_tell(change->next, FO__PENDING_UPDATED);
         return;
     }
-    change->next->entry = change->current != NULL ? change->current->entry : change->reserved;
-    fo__name_set(change->next->entry, change->next);
+    change->next->entry = change->entry;
+    fo__name_set(change->entry, change->next);
     if (change->kind == FO__CHANGE_REVIVE)
         rejoin(update, change);
     else
@@ -94,7 +94,7 @@ static void commit(struct fo__update *update)
     struct fo_balancer *balancer = update->balancer;
 
     for (size_t i = 0; i < update->removal_count; i++)
-        fo__names_remove(&balancer->names, update->leavers[i]->entry);
+        fo__name_set(update->leavers[i]->entry, NULL);
     for (size_t i = 0; i < update->change_count; i++)
         commit_change(update, &update->changes[i]);
     free(balancer->members);

@@ -24,7 +24,8 @@ struct fo__change {
     struct fo_endpoint *current; /* the member of that name before, or NULL */
     struct fo_endpoint *next;    /* the member after; the same unless added, new or revived */
     struct fo__endpoint_settings *settings; /* to be installed, later the ones replaced */
-    struct fo__name *reserved;              /* for a name that was not in the index */
+    struct fo__name *entry;                 /* the name's in the index */
+    struct fo__name *reserved;              /* the same, if it was made for this change */
     bool was_drained;                       /* a revived incarnation, when it left */
 };
 

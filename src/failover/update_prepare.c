@@ -60,6 +60,17 @@ static fo_status make_endpoint(struct fo__update *update, struct fo__change *cha
     return FO_OK;
 }
 
+/** The name stays in the index while an incarnation of it is leaving, so it may be there. */
+static fo_status find_entry(struct fo__update *update, struct fo__change *change)
+{
+    struct fo__names *names = &update->balancer->names;
+
+    change->entry = fo__names_find(names, change->config.name);
+    if (change->entry == NULL)
+        change->entry = change->reserved = fo__names_reserve(names, change->config.name);
+    return change->entry != NULL ? FO_OK : FO_NOMEM;
+}
+
 static fo_status prepare_change(struct fo__update *update, struct fo__change *change)
 {
     if (change->kind == FO__CHANGE_NONE)
@@ -69,11 +80,8 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
         return FO_NOMEM;
     if (change->next != NULL)
         change->next->next_settings = change->settings;
-    if (change->current == NULL) {
-        change->reserved = fo__names_reserve(&update->balancer->names, change->config.name);
-        if (change->reserved == NULL)
-            return FO_NOMEM;
-    }
+    if (find_entry(update, change) != FO_OK)
+        return FO_NOMEM;
     if (change->next == NULL && make_endpoint(update, change) != FO_OK)
         return FO_NOMEM;
     /* The operator drained the name, whatever stands behind it, until it is removed. */

@@ -15,7 +15,6 @@
 #include "update.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char *name)
 {
@@ -26,10 +25,11 @@ static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char 
 static struct fo_endpoint *find_leaving(struct fo_balancer *balancer, const char *name,
                                         const void *data)
 {
-    struct fo_endpoint *at = balancer->leaving;
+    struct fo__name *entry = fo__names_find(&balancer->names, name);
+    struct fo_endpoint *at = entry != NULL ? entry->leaving : NULL;
 
-    while (at != NULL && (at->data != data || strcmp(fo_endpoint_name(at), name) != 0))
-        at = at->leaving_next;
+    while (at != NULL && at->data != data)
+        at = at->namesake_next;
     return at;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "dump.h"
 #include "fixture.h"
+#include "members.h"
 
 #include <criterion/criterion.h>
 
@@ -310,6 +311,33 @@ Test(incarnation, ids_are_never_used_twice_though_their_numbers_are)
             cr_assert_neq(ids[j], ids[i]);
     }
     cr_assert_eq(fixture_heard(&f, FO_EVENT_RELEASED, "a"), ROUNDS);
+    fixture_destroy(&f);
+}
+
+Test(incarnation, a_name_is_forgotten_after_the_last_of_many_has_left)
+{
+    enum { N = 50 };
+    struct fo_lease leases[N];
+    static int data[N];
+    struct fixture f;
+
+    begin(&f);
+    for (int i = 0; i < N; i++) {
+        put(&f, &data[i]);
+        leases[i] = pick(&f);
+    }
+    take_out(&f);
+    for (int i = 0; i < N; i++) {
+        int at = i * 17 % N; /* in no order */
+
+        put(&f, &data[at]);
+        cr_assert_eq(fixture_id(&f, "a"), fo_endpoint_id(leases[at].endpoint), "taken back");
+        take_out(&f);
+        cr_assert_eq(fo_finish(&leases[at], FO_OUTCOME_SUCCESS), FO_OK);
+        fixture_dispatch(&f);
+    }
+    cr_assert_eq(fixture_heard(&f, FO_EVENT_RELEASED, "a"), N);
+    cr_assert_null(fo__names_find(&f.balancer->names, "a"));
     fixture_destroy(&f);
 }
 

@@ -485,6 +485,39 @@ Test(update, ten_thousand_come_and_half_of_them_go)
     fixture_destroy(&f);
 }
 
+/** Nearly all have open leases when they go. Looking for each in a list of all took 14 s for 20,000. */
+Test(update, names_with_open_leases_come_back_as_fast_as_others, .timeout = 10)
+{
+    enum { N = 40000 };
+    char(*names)[8] = malloc(N * sizeof(*names));
+    struct fo_endpoint_config *upserts = malloc(N * sizeof(*upserts));
+    struct fo_lease *leases = malloc(N * sizeof(*leases));
+    struct fo_balancer *balancer;
+    struct fo_config config;
+    struct fixture f;
+
+    fixture_init(&f);
+    config = fixture_config(&f);
+    cr_assert_eq(fo_balancer_create(&config, &balancer), FO_OK);
+    for (size_t i = 0; i < N; i++) {
+        strcpy(names[i], fixture_name(i));
+        upserts[i] = fixture_upsert(names[i], 1, NULL);
+    }
+    cr_assert_eq(fo_balancer_replace(balancer, upserts, N, 0, NULL), FO_OK);
+    for (size_t i = 0; i < N; i++)
+        cr_assert_eq(fo_pick(balancer, &leases[i]), FO_OK);
+    cr_assert_eq(fo_balancer_replace(balancer, NULL, 0, FO_REPLACE_ALLOW_EMPTY, NULL), FO_OK);
+    cr_assert_eq(fo_balancer_replace(balancer, upserts, N, 0, NULL), FO_OK);
+    cr_assert_eq(fo_balancer_replace(balancer, NULL, 0, FO_REPLACE_ALLOW_EMPTY, NULL), FO_OK);
+    for (size_t i = 0; i < N; i++)
+        cr_assert_eq(fo_finish(&leases[i], FO_OUTCOME_SUCCESS), FO_OK);
+    free(names);
+    free(upserts);
+    free(leases);
+    fo_balancer_destroy(balancer);
+    fixture_destroy(&f);
+}
+
 /* ---- Too many ---------------------------------------------------------------------------- */
 
 /** Prepares, with so many of the entries new and the others known and unchanged. The largest lists cost
