@@ -7,7 +7,7 @@
 
 static fo_outcome send_to(const char *server) /* your request: connect, write, read */
 {
-    return server[0] == 'a' ? FO_OUTCOME_DOWN : FO_OUTCOME_SUCCESS;
+    return server[0] == 'a' ? FO_OUTCOME_DOWN : FO_OUTCOME_SUCCESS; /* here, a is dead */
 }
 
 int main(void)
@@ -16,6 +16,7 @@ int main(void)
                                            fo_endpoint_config_init("b.example:80")};
     struct fo_balancer *balancer;
     struct fo_lease lease;
+    fo_outcome outcome;
 
     if (fo_balancer_create(NULL, &balancer) != FO_OK ||
         fo_balancer_update(balancer, servers, 2, NULL, 0, NULL) != FO_OK)
@@ -23,8 +24,9 @@ int main(void)
     for (int request = 0; request < 5; request++) {
         if (fo_pick(balancer, &lease) != FO_OK)
             continue; /* everything is down: shed or queue */
-        printf("request %d to %s\n", request, fo_endpoint_name(lease.endpoint));
-        fo_finish(&lease, send_to(fo_endpoint_name(lease.endpoint)));
+        outcome = send_to(fo_endpoint_name(lease.endpoint));
+        printf("%s: %s\n", fo_endpoint_name(lease.endpoint), fo_outcome_name(outcome));
+        fo_finish(&lease, outcome);
     }
     fo_balancer_destroy(balancer);
     return 0;

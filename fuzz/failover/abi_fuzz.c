@@ -105,20 +105,30 @@ static uint32_t milliseconds_from(struct input *input)
 
 static struct fo_trial_config trial_from(struct input *input)
 {
-    struct fo_trial_config trial = {0, 0, 0};
+    struct fo_trial_config trial = fo_trial_config_init();
 
     if (input_bit(input))
         return trial;
     trial.backoff_ms = milliseconds_from(input);
     trial.backoff_max_ms = milliseconds_from(input);
     trial.timeout_ms = milliseconds_from(input);
+    if (input_below(input, 8) == 0)
+        trial.reserved[input_below(input, 3)] = input_byte(input);
     return trial;
+}
+
+static bool nothing_is_reserved(const struct fo_trial_config *trial)
+{
+    return trial->reserved[0] == 0 && trial->reserved[1] == 0 && trial->reserved[2] == 0;
 }
 
 /** "Not below backoff_ms", whatever stands for 0. */
 static bool trial_is_valid(const struct fo_trial_config *trial)
 {
     uint32_t backoff_ms = trial->backoff_ms != 0 ? trial->backoff_ms : 1000;
+
+    if (!nothing_is_reserved(trial))
+        return false;
     return trial->backoff_max_ms == 0 || trial->backoff_max_ms >= backoff_ms;
 }
 
@@ -143,6 +153,8 @@ static struct fo_weight_function weight_from(struct input *input)
         *fields[input_below(input, 6)] = number_from(input);
     if (input_below(input, 8) == 0)
         weight.recover_threshold = 0;
+    if (input_below(input, 8) == 0)
+        weight.reserved[input_below(input, 2)] = input_byte(input);
     return weight;
 }
 
@@ -155,6 +167,8 @@ static bool weight_is_valid(const struct fo_weight_function *weight)
 {
     if (weight->kind == FO_WEIGHT_CUSTOM &&
         (weight->on_success == NULL || weight->on_failure == NULL))
+        return false;
+    if (weight->reserved[0] != 0 || weight->reserved[1] != 0)
         return false;
     return (unsigned)weight->kind <= FO_WEIGHT_CUSTOM && weight->recover_threshold >= 1 &&
            is_in(weight->failure_keep, 0, 1) && weight->failure_keep != 1 &&
@@ -220,7 +234,7 @@ static void fuzz_group(struct input *input, struct stage *stage)
 static bool config_is_valid(const struct fo_config *config, const struct stage *stage)
 {
     bool no_trial = config->trial.backoff_ms == 0 && config->trial.backoff_max_ms == 0 &&
-                    config->trial.timeout_ms == 0;
+                    config->trial.timeout_ms == 0 && nothing_is_reserved(&config->trial);
 
     if (!weight_is_valid(&config->weight) || config->row_limit > 65535)
         return false;
@@ -343,19 +357,36 @@ static void check_taken(struct stage *stage, const struct fo_endpoint_config *ta
     MUST(info.tags == taken->tags && info.data == taken->data);
 }
 
-/** A result of any size; it is given back like any other, whatever the status was. */
-static struct claim result_from(struct input *input)
+static bool entry_size_is_sane(size_t size)
 {
+    return size >= sizeof(struct fo_update_entry) &&
+           size <= sizeof(struct fo_update_entry) + LARGEST_TAIL && size % sizeof(size_t) == 0;
+}
+
+/** A result of any size, with entries of any size; it is given back like any other, whatever the
+ * status was. */
+static struct claim result_from(struct input *input, size_t *entry_size)
+{
+    static const size_t entry_sizes[] = {
+        0,  16,
+        25, sizeof(struct fo_update_entry) + LARGEST_TAIL,
+        32, sizeof(struct fo_update_entry) + LARGEST_TAIL + sizeof(size_t),
+        64, SIZE_MAX,
+    };
     static const size_t ends[] = {
-        END(fo_update_result, added),    END(fo_update_result, added_count),
-        END(fo_update_result, updated),  END(fo_update_result, updated_count),
-        END(fo_update_result, removed),  END(fo_update_result, removed_count),
-        END(fo_update_result, offender), END(fo_update_result, offender_removal),
-        END(fo_update_result, offence),  END(fo_update_result, memory),
+        END(fo_update_result, entry_size),       END(fo_update_result, added),
+        END(fo_update_result, added_count),      END(fo_update_result, updated),
+        END(fo_update_result, updated_count),    END(fo_update_result, removed),
+        END(fo_update_result, removed_count),    END(fo_update_result, offender),
+        END(fo_update_result, offender_removal), END(fo_update_result, offence),
+        END(fo_update_result, memory),
     };
     struct fo_update_result theirs = fo_update_result_init();
     struct fo_update_result taken = fo_update_result_init();
 
+    if (input_below(input, 4) == 0)
+        theirs.entry_size = entry_sizes[input_below(input, 8)];
+    *entry_size = theirs.entry_size;
     return CLAIM(input, theirs, taken, ends);
 }
 
@@ -363,7 +394,8 @@ static void fuzz_update(struct input *input, struct stage *stage)
 {
     unsigned count = 1 + input_below(input, 3);
     struct endpoints endpoints = endpoints_from(input, count);
-    struct claim result = result_from(input);
+    size_t entry_size;
+    struct claim result = result_from(input, &entry_size);
     bool with_result = input_bit(input);
     char *before = dump(stage->balancer);
     const void *upserts = endpoints.memory;
@@ -375,12 +407,13 @@ static void fuzz_update(struct input *input, struct stage *stage)
                                                     with_result ? result.memory : NULL);
     MUST(status == FO_OK || status == FO_EINVAL);
     if (status == FO_OK) {
-        MUST(endpoints.valid);
+        MUST(endpoints.valid && (!with_result || entry_size_is_sane(entry_size)));
         for (unsigned i = 0; i < count; i++)
             check_taken(stage, &endpoints.taken[i]);
         free(before);
     } else {
-        MUST(!endpoints.valid || (with_result && result.size != sizeof(struct fo_update_result)));
+        MUST(!endpoints.valid || (with_result && (result.size != sizeof(struct fo_update_result) ||
+                                                  !entry_size_is_sane(entry_size))));
         MUST(dump_is_still(stage->balancer, before));
     }
     if (with_result) {

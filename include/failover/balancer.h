@@ -8,7 +8,13 @@
  * A pick returns a *lease*: a small value that holds the endpoint until it is finished, exactly once,
  * on any thread. The outcome given to fo_finish() is how the library learns.
  *
- * Picks and finishes take no lock and, after a thread's first pick on a balancer, allocate nothing.
+ * After a thread's first call on a balancer, picks and finishes take no lock and allocate nothing.
+ *
+ * A thread's first call. The first pick, finish or report of a thread on a balancer takes a lock and
+ * allocates the thread's row of counters. If there is no memory for it the call uses shared counters,
+ * and every later call of the thread tries again, until it has its row. With check_leases every pick
+ * and finish takes a lock, and a pick may allocate.
+ *
  * Updates never reset what was learned: health belongs to the host (see group.h), counters to the
  * incarnation (see endpoint.h), and a pick reads an immutable index that an update replaces whole.
  */
@@ -37,15 +43,16 @@ struct fo_config {
                                      must be NULL or the group's own. Must outlive the balancer. */
     struct fo_trial_config trial; /**< For a group of its own; all zero with a group given. */
     struct fo_weight_function weight; /**< How outcomes move health. */
-    uint64_t seed;      /**< For all random numbers; 0: from the system. With a seed and a clock of
-                             your own, one thread's run repeats to the last pick. */
+    uint64_t seed; /**< For all random numbers; 0: from the system. With a seed, a clock of your
+                             own and a group of its own, one thread's run repeats to the last pick
+                             (the back-offs of a shared group are always seeded by the system). */
     uint32_t row_limit; /**< Threads that get private counters (16 bytes hot and 8 cold for each
                              endpoint); further threads share atomic ones, at ~6 ns more a count.
                              0: twice the number of CPUs. At most 65,535. */
     bool check_leases;  /**< Debugging: remember every open lease (under a lock) to report double
                              and forgotten finishes through `log`. */
     fo_log_fn log;      /**< NULL: no log. */
-    void *log_arg;      /**< Handed to log; must outlive the balancer. */
+    void *log_arg;      /**< Handed to log; must live until `closed` was delivered. */
 };
 
 /** All defaults. */
@@ -56,9 +63,7 @@ static inline struct fo_config fo_config_init(void)
     config.name = NULL;
     config.group = NULL;
     config.runtime = NULL;
-    config.trial.backoff_ms = 0;
-    config.trial.backoff_max_ms = 0;
-    config.trial.timeout_ms = 0;
+    config.trial = fo_trial_config_init();
     config.weight = fo_weight_ratio();
     config.seed = 0;
     config.row_limit = 0;
@@ -77,8 +82,9 @@ static inline struct fo_config fo_config_init(void)
  * @param balancer  [out] set on FO_OK, untouched otherwise; yours until fo_balancer_destroy()
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
- *         FO_EINVAL  balancer is NULL, or a field is out of range or unknown: fix the caller
- *         FO_SYSTEM  the default runtime's thread could not be started: raise the limit
+ *         FO_EINVAL  balancer is NULL, or a field is out of range, unknown or reserved: fix the
+ *                    caller
+ *         FO_SYSTEM  the default runtime's thread or descriptor could not be had: raise the limit
  *
  * Any thread. Cold: allocates, takes locks.
  */
@@ -88,14 +94,17 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
 /**
  * Changes the weight function of a living balancer; health and counters stay.
  *
- * @param config  only `weight` may differ in effect: name, log, seed, row_limit, check_leases, group,
- *                runtime and trial are fixed at creation and are not looked at
+ * @param config  not NULL; only `weight` may differ in effect: name, log, seed, row_limit,
+ *                check_leases, group, runtime and trial are fixed at creation and are not looked at
  * @return FO_OK
- *         FO_NOMEM, FO_EINVAL  as for fo_balancer_create(); nothing was changed
- *         FO_CLOSED            the balancer is being destroyed
+ *         FO_NOMEM   free memory, call again; nothing was changed
+ *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or a number of `weight` out of
+ *                    range: fix the caller; nothing was changed
+ *         FO_CLOSED  the balancer is being destroyed
  *
- * Any thread, concurrently with everything but fo_balancer_destroy(). Cold: takes the update lock
- * and waits for a grace period. Not from a weight function.
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the
+ * update lock and waits for a grace period. Not from a weight function. When it returns, calls that
+ * began before may still be asking the old weight function.
  */
 FO_API FO_MUST_USE fo_status fo_balancer_configure(struct fo_balancer *balancer,
                                                    const struct fo_config *config);
@@ -107,17 +116,20 @@ FO_API FO_MUST_USE fo_status fo_balancer_configure(struct fo_balancer *balancer,
  * last of them comes one `closed` event, and the memory is freed behind it by the runtime. Open
  * leases stay valid and must still be finished. Listeners and their `arg` must live until `closed`.
  *
- * After the call only fo_finish() on open leases is allowed. A pick or any other call that runs at
- * the same moment is safe and returns FO_CLOSED if it comes too late; it must have returned before
- * `closed` is delivered.
+ * Stop every other call on the balancer first, or hold one open lease until they have returned: the
+ * memory is freed once the last lease is finished and the `closed` listeners have returned, which may
+ * be before this call returns. A call that overlaps within that rule returns FO_CLOSED, or finishes as
+ * if it had come before. Afterwards only fo_finish() on open leases is allowed, and from this
+ * balancer's own listeners any call but this one.
  *
- * Cold: takes locks and waits for a grace period.
+ * Once; any thread, also from a listener. Cold: takes locks and waits for a grace period. With
+ * check_leases it calls `log` if leases are open.
  */
 FO_API void fo_balancer_destroy(struct fo_balancer *balancer);
 
 /* ---- Membership -------------------------------------------------------------------------- */
 
-/** One line of an update's result. */
+/** One line of an update's result; as long as the result's entry_size says. */
 struct fo_update_entry {
     const char *name;     /**< Valid until fo_update_result_fini(). */
     uint64_t id;          /**< The incarnation now; in `removed`: the one that left. */
@@ -128,13 +140,16 @@ struct fo_update_entry {
 /** What an update did, or which entry it refused. */
 struct fo_update_result {
     size_t size;
+    size_t entry_size; /**< sizeof(struct fo_update_entry) as the caller knows it: the lists are
+                            made of entries of that size. Set by the init function. */
     const struct fo_update_entry *added; /**< New names, in the order given. */
     size_t added_count;
     const struct fo_update_entry *updated; /**< Known names whose configuration changed. */
     size_t updated_count;
     const struct fo_update_entry *removed;
     size_t removed_count;
-    size_t offender;       /**< When refused for an entry: its index; otherwise SIZE_MAX. */
+    size_t offender;       /**< When refused for an entry: its index; otherwise, also with FO_NOMEM
+                                and FO_CLOSED, SIZE_MAX. */
     bool offender_removal; /**< The index counts removals, not upserts. */
     const char *offence;   /**< What is wrong, in words; static; "" when nothing is. */
     void *memory;          /**< The library's; see fo_update_result_fini(). */
@@ -144,6 +159,7 @@ static inline struct fo_update_result fo_update_result_init(void)
 {
     struct fo_update_result result;
     result.size = sizeof(result);
+    result.entry_size = sizeof(struct fo_update_entry);
     result.added = NULL;
     result.added_count = 0;
     result.updated = NULL;
@@ -164,23 +180,28 @@ FO_API void fo_update_result_fini(struct fo_update_result *result);
  * Adds, changes and removes endpoints. Names that are not mentioned are not touched.
  *
  * All or nothing: on any status but FO_OK the membership is as it was, and `result` names the
- * offending entry. Health, state and counters of known names are kept; an upsert that changes
- * nothing is not listed.
+ * offending entry if there is one. Health, state and counters of known names are kept; an upsert that
+ * changes nothing is not listed.
  *
- * @param upserts   n configurations to add or change; NULL when n is 0; not kept
+ * Other `data` for a known name makes a new incarnation with a new id, on the same host. So a retry
+ * that excludes the ids of what it has tried can land on the same server when an update comes between.
+ *
+ * @param upserts   n configurations to add or change, all of the same `size`; NULL when n is 0; not
+ *                  kept
  * @param removals  m names to remove; NULL when m is 0; not kept
  * @param result    NULL, or [in, out] from fo_update_result_init(); give it back with
  *                  fo_update_result_fini()
  * @return FO_OK
  *         FO_EINVAL     a name is empty or too long, a weight is NaN, infinite, negative, too large,
- *                       max < min, init outside [min, max], a bad size, or too many endpoints
+ *                       max < min, init outside [min, max], a bad or another size, a NULL list of a
+ *                       non-zero count, or there would be more than FO_ENDPOINTS_MAX: fix the caller
  *         FO_DUPLICATE  a name stands twice in upserts and removals together
  *         FO_NOTFOUND   a removal names no endpoint
  *         FO_NOMEM      free memory, call again
  *         FO_CLOSED     the balancer is being destroyed
  *
- * Any thread, also from event listeners; calls on one balancer run one after another. Cold: takes
- * the update lock, allocates, and waits for a grace period (typically 1 µs to 1 ms). When it returns,
+ * Any thread, also from event listeners, concurrently with everything; for fo_balancer_destroy() see
+ * there. Calls on one balancer run one after another. Cold: takes the update lock, allocates, and waits for a grace period (typically 1 µs to 1 ms). When it returns,
  * no new pick lands on what was removed. Cost O(N) in the number of endpoints.
  */
 FO_API FO_MUST_USE fo_status fo_balancer_update(struct fo_balancer *balancer,
@@ -250,16 +271,20 @@ struct fo_pick_options {
     uint64_t require_tags;   /**< Only endpoints that have all of these tags; 0: any. */
     bool strict;             /**< false: when the exclusions leave nothing, they are dropped (a
                                   cluster of one must retry on itself); true: FO_UNAVAILABLE. */
+    bool reserved[7];        /**< Must be false. */
 };
 
 static inline struct fo_pick_options fo_pick_options_init(void)
 {
     struct fo_pick_options options;
+    int i;
     options.size = sizeof(options);
     options.exclude = NULL;
     options.exclude_count = 0;
     options.require_tags = 0;
     options.strict = false;
+    for (i = 0; i < 7; i++)
+        options.reserved[i] = false;
     return options;
 }
 
@@ -273,12 +298,14 @@ static inline struct fo_pick_options fo_pick_options_init(void)
  *         FO_UNAVAILABLE  no endpoint, or every one is down or drained or of weight 0: shed or queue
  *         FO_CLOSED       the balancer is being destroyed: stop using it
  *
- * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; a thread's first
- * pick on a balancer takes a lock and allocates its row (and falls back to shared counters when it
- * cannot), every later one allocates nothing and makes no system call. O(1) expected while at least
- * a fair part of the weight is up, O(log N) otherwise.
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free, allocates
+ * nothing and makes no system call, but for a thread's first call (see the top). O(1) expected while
+ * at least a fair part of the weight is up, O(log N) otherwise. In a shared group the sums behind
+ * that may be behind what other balancers of the group learned: then the pick that would be refused
+ * looks at every endpoint, O(N), and brings the sums up to date.
  * While everything is healthy, the picks of one thread are spread by a low-discrepancy sequence: in
- * any window each endpoint's count stays within a few of its share.
+ * any window each endpoint's count stays within a few of its share with equal weights, and within
+ * some tens, as measured, with very unequal ones.
  * Sources: alias method (Walker 1977, Vose 1991); additive recurrence (Weyl 1916).
  */
 FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease);
@@ -292,7 +319,8 @@ FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lea
  *         FO_EINVAL       a bad size, more than FO_EXCLUDE_MAX exclusions, or a NULL list of a
  *                         non-zero count: fix the caller
  *
- * Threads and progress as fo_pick(). O(log N) at worst with few distinct tag combinations.
+ * Threads and progress as fo_pick(). At worst, with required tags, O(distinct sets of tags × (log N +
+ * exclusions)); O(log N + exclusions) without.
  */
 FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
                                           const struct fo_pick_options *options,
@@ -308,9 +336,11 @@ FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
  *         FO_EINVAL  lease is NULL, empty or already finished, or outcome is no outcome (the lease
  *                    is then still open). With check_leases also a finished copy: logged.
  *
- * Any thread, also late in a thread's exit, and after fo_balancer_destroy(). Lock-free, allocates
- * only as a thread's first call on the balancer. A finish that changes the host's state, or that is
- * the last one of a removed endpoint, wakes the runtime with one write to an eventfd.
+ * Without check_leases, finishing a second copy is undefined: it may release the endpoint early.
+ *
+ * Any thread, also late in a thread's exit, and after fo_balancer_destroy(). Lock-free and allocates
+ * nothing, but for a thread's first call (see the top). A finish that changes the host's state, or
+ * that is the last one of a removed endpoint, may wake the runtime with one write to an eventfd.
  */
 FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
 
@@ -323,7 +353,9 @@ FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
  *
  * @return FO_OK, FO_NOTFOUND, FO_CLOSED; FO_EINVAL: a NULL argument or no outcome
  *
- * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; allocates nothing.
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free and
+ * allocates nothing, but for a thread's first call (see the top). A report that changes the host's
+ * state may wake the runtime with one write to an eventfd.
  */
 FO_API fo_status fo_report(struct fo_balancer *balancer, const char *name, fo_outcome outcome);
 

@@ -5,14 +5,22 @@
  * Conventions of the whole library
  *   Time      a name ends in its unit: _ns, _ms.
  *   Errors    functions that can fail return fo_status; each value below names the caller's action.
- *             Nothing is printed, errno is neither read nor promised, nothing aborts.
+ *             Nothing is printed, errno is neither read nor promised, nothing aborts but for one
+ *             case inside liburcu; see fo_thread_prepare().
  *   Structs   that cross the boundary begin with `size_t size` and are built by their
  *             fo_..._init() function. Fields are only ever appended: a caller compiled against an
  *             older header passes a smaller size and gets defaults for what it does not know; a
- *             newer caller's unknown, non-zero tail is refused with FO_EINVAL.
+ *             newer caller's unknown, non-zero tail is refused with FO_EINVAL. Exceptions:
+ *             fo_trial_config and fo_weight_function stand inside other structs and have reserved
+ *             fields instead, fo_update_entry has its size in the result that holds it, and
+ *             fo_lease is 64 bytes for ever. Reserved fields must be 0, as the init functions
+ *             leave them.
  *   Threads   every function says who may call it concurrently with what. "Cold" functions take
  *             locks, may wait for a grace period and are not for the request path.
- *   Never     from a signal handler; never in a thread cancelled asynchronously.
+ *   Callbacks must return: no longjmp(), no C++ exception, no thread exit out of one.
+ *   Never     from a signal handler. Never in a thread that somebody may cancel, unless its
+ *             cancellation is disabled around the call: a thread that ends inside the library may
+ *             leave a lock held for ever.
  */
 #ifndef FAILOVER_BASE_H
 #define FAILOVER_BASE_H
@@ -42,7 +50,7 @@ typedef enum fo_status {
     FO_EINVAL = 4,      /**< An argument is out of range; nothing was changed: fix the caller. */
     FO_NOTFOUND = 5,    /**< No endpoint of that name; nothing was changed: refresh your list. */
     FO_DUPLICATE = 6, /**< A name stands twice in one update; nothing was changed: fix the list. */
-    FO_BUSY = 7,      /**< Still in use, or already running: finish that first, call again. */
+    FO_BUSY = 7,      /**< Still in use: finish that first, call again. */
     FO_SYSTEM = 8     /**< The system refused a thread or a descriptor: raise the limit. */
 } fo_status;
 
@@ -57,7 +65,8 @@ typedef enum fo_outcome {
     FO_OUTCOME_FAILURE = 3,    /**< Failed or timed out: health falls. */
     FO_OUTCOME_OVERLOADED = 4, /**< Refused for load: health falls by a mild step, never to down. */
     FO_OUTCOME_DOWN = 5,       /**< The server is certainly dead (connection refused, unplugged): no
-                                    traffic until a trial succeeds. */
+                                    traffic, or only the trickle of its min_weight, until a request
+                                    picked since then succeeds. */
     FO_OUTCOME_NEUTRAL = 6,    /**< The caller's own fault, the server is fine: no effect. */
     FO_OUTCOME_CANCELLED = 7   /**< Given up before an answer: says nothing, no effect. */
 } fo_outcome;
@@ -87,8 +96,8 @@ typedef void (*fo_log_fn)(fo_log_level level, const char *message, void *arg);
 /**
  * A clock: monotonic nanoseconds from any origin.
  *
- * Called from any thread; must not go backwards, nor call a function of the library. A clock of your
- * own makes time virtual.
+ * Must not go backwards. A clock of your own makes time virtual. Two threads may call it at once, and
+ * it runs under a lock of the library: it must not call the library, nor fork(), nor block.
  */
 typedef uint64_t (*fo_clock_fn)(void *arg);
 

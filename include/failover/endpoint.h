@@ -22,7 +22,7 @@ extern "C" {
 
 struct fo_balancer;
 
-/** An endpoint in a lease. Valid until that lease is finished. */
+/** An endpoint in a lease. Valid until that lease is finished; never NULL in an open one. */
 struct fo_endpoint;
 
 /** Longest name in bytes, without the final NUL. */
@@ -41,7 +41,8 @@ struct fo_endpoint_config {
     double min_weight; /**< Live weight never falls below; 0 … max_weight. Above 0 the endpoint
                              keeps a trickle of traffic even when down. */
     double init_weight; /**< Live weight of a host seen for the first time: min_weight …
-                             max_weight or FO_INIT_WEIGHT_MAX; 0: down until a trial succeeds. */
+                             max_weight or FO_INIT_WEIGHT_MAX; 0 of a max_weight above 0: down until
+                             a trial succeeds. */
     uint64_t tags;      /**< Bits of your own meaning, for fo_pick_options.require_tags. */
     void *data;         /**< Yours, never touched; comes back in the `released` event. */
 };
@@ -60,7 +61,7 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
     return config;
 }
 
-/** The endpoint's name, NUL-terminated. Wait-free. */
+/** The endpoint's name, NUL-terminated. `endpoint` is not NULL, as in the next two. Wait-free. */
 FO_API const char *fo_endpoint_name(const struct fo_endpoint *endpoint);
 
 /** The incarnation's id: never 0, never reused within its balancer. Wait-free. */
@@ -72,7 +73,8 @@ FO_API void *fo_endpoint_data(const struct fo_endpoint *endpoint);
 /** What a host's state is. */
 typedef enum fo_state {
     FO_STATE_UP = 1,   /**< Takes traffic in proportion to its live weight. */
-    FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a trial succeeds. */
+    FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a request picked since
+                             then succeeds. */
     FO_STATE_TRIAL = 3 /**< Down, and one trial request is out or waiting for a taker. */
 } fo_state;
 
@@ -130,8 +132,8 @@ static inline struct fo_endpoint_info fo_endpoint_info_init(void)
  *         FO_EINVAL    a NULL argument or a bad size: fix the caller
  *         FO_CLOSED    the balancer is being destroyed
  *
- * Any thread, concurrently with everything but fo_balancer_destroy(). Lock-free; allocates nothing.
- * The counters are sums over threads: exact when no pick or finish runs meanwhile.
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free; allocates
+ * nothing. The counters are sums over threads: exact when no pick or finish runs meanwhile.
  */
 FO_API FO_MUST_USE fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
                                                 struct fo_endpoint_info *info);
@@ -142,7 +144,7 @@ FO_API FO_MUST_USE fo_status fo_endpoint_status(struct fo_balancer *balancer, co
  * @param info  a copy; valid during the call
  * @return true to go on, false to stop
  *
- * May call any function of the library.
+ * May call any function of the library but fo_balancer_destroy() on this balancer.
  */
 typedef bool (*fo_endpoint_visitor)(const struct fo_endpoint_info *info, void *arg);
 
@@ -156,8 +158,8 @@ typedef bool (*fo_endpoint_visitor)(const struct fo_endpoint_info *info, void *a
  *         FO_EINVAL  a NULL balancer or visitor: fix the caller
  *         FO_CLOSED  the balancer is being destroyed
  *
- * Any thread, concurrently with everything but fo_balancer_destroy(). Cold: takes the balancer's
- * update lock for the copy and allocates; the visitor runs without it.
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the
+ * balancer's update lock for the copy and allocates; the visitor runs without it.
  */
 FO_API FO_MUST_USE fo_status fo_endpoint_list(struct fo_balancer *balancer,
                                               fo_endpoint_visitor visitor, void *arg);

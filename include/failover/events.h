@@ -2,13 +2,21 @@
  *
  * Events: what changed, in order, with its reason.
  *
- * Events of one incarnation (endpoint_id) arrive in the order in which things happened. Between
- * incarnations there is no order: `added` with new data may come before `removed` of the old one of
- * the same name, so tell them apart by endpoint_id. Events come one at a time, on the thread that
- * runs the runtime (runtime.h). A listener may block, may be slow and may call any function of the
- * library: no pick ever waits for it. Changes that come faster than they are delivered are
- * merged; `missed` then tells how many steps were left out. `released` and `closed` are never
- * merged and never lost.
+ * Events are delivered one at a time, on the thread that runs the runtime (runtime.h), each to the
+ * listeners in the order in which they were subscribed. A listener may call any function of the
+ * library, and no pick ever waits for it. It may block, but the runtime waits for it: until it
+ * returns there are no trials, no events and no frees in any balancer on that runtime.
+ *
+ * Order holds within an incarnation (endpoint_id): `added` first, `removed` and then `released` last
+ * (`added` again between those two, if the incarnation is taken back; see endpoint.h).
+ * Changes pending together are told as added, updated, state, removed, whatever came first. Different
+ * incarnations are not ordered: after new `data` for a name, `added` of the new one may come before
+ * `removed` of the old, so key your maps by endpoint_id, never by name alone. Such an update gives
+ * `added` and `removed`, not `updated`.
+ *
+ * Changes that come faster than they are delivered are merged: `missed` tells how many changes to or
+ * from down were left out, and a removal that is taken back before it was told is not told, but as
+ * `updated` if the configuration differs. `released` and `closed` are never merged and never lost.
  */
 #ifndef FAILOVER_EVENTS_H
 #define FAILOVER_EVENTS_H
@@ -24,10 +32,10 @@ struct fo_balancer;
 
 /** Kinds of event: bits, to be joined with | in fo_subscribe(). */
 typedef enum fo_event_kind {
-    FO_EVENT_ADDED = 1 << 0,     /**< The endpoint joined. */
-    FO_EVENT_UPDATED = 1 << 1,   /**< Its configuration changed, or fo_drain()/fo_undrain(). */
-    FO_EVENT_DOWN = 1 << 2,      /**< Its host went down: no traffic. */
-    FO_EVENT_TRIAL = 1 << 3,     /**< A host that is down is offered one trial request. */
+    FO_EVENT_ADDED = 1 << 0,   /**< The endpoint joined. */
+    FO_EVENT_UPDATED = 1 << 1, /**< Its configuration changed, or fo_drain()/fo_undrain(). */
+    FO_EVENT_DOWN = 1 << 2,    /**< Its host went down: no traffic, or its min_weight's trickle. */
+    FO_EVENT_TRIAL = 1 << 3,   /**< A host that is down is offered one trial request. */
     FO_EVENT_RECOVERED = 1 << 4, /**< Its host takes traffic again. */
     FO_EVENT_REMOVED = 1 << 5,   /**< It left the membership; leases may still be open. */
     FO_EVENT_RELEASED = 1 << 6,  /**< After removed: its last lease is finished. `data` is yours
@@ -60,16 +68,18 @@ struct fo_event {
     const char *balancer; /**< fo_config.name */
     const char *endpoint; /**< Its name; "" for FO_EVENT_CLOSED. */
     uint64_t endpoint_id; /**< The incarnation; 0 for FO_EVENT_CLOSED. */
-    void *data;           /**< The incarnation's data. */
-    fo_state old_state;   /**< Before and after, for down, trial and recovered. */
+    void *data;           /**< The incarnation's data; NULL for FO_EVENT_CLOSED. */
+    fo_state old_state;   /**< For down, trial and recovered: before and after. For added, updated,
+                               removed and released: both the state as last told. For FO_EVENT_CLOSED
+                               0, which is no fo_state. */
     fo_state new_state;
     fo_reason reason;
-    double health;   /**< 0 … 1, now. */
-    uint32_t missed; /**< Changes to or from down since the last event that were merged
-                                   into this one. */
+    uint32_t missed; /**< Changes to or from down since the last event of this endpoint that were
+                          merged into this one; left-out steps to and from trial do not count. */
+    double health;   /**< 0 … 1, belongs to new_state. */
 };
 
-/** A listener; see the rules on top. */
+/** A listener; see the rules on top and those for callbacks in base.h. `event` is not NULL. */
 typedef void (*fo_event_fn)(const struct fo_event *event, void *arg);
 
 /** A subscription. Opaque; pair fo_subscribe() with fo_unsubscribe(), or leave it to destroy. */
@@ -79,11 +89,15 @@ struct fo_subscription;
  * Subscribes a listener to a balancer's events.
  *
  * @param events        kinds joined with |; not 0
- * @param listener      not NULL; it hears what happens from now on
+ * @param listener      not NULL; it hears what happens from now on, and what has happened but is not
+ *                      yet delivered (such as `added` of endpoints that were added just before)
+ * @param arg           handed to listener; must live until fo_unsubscribe() says, or until `closed`
+ *                      was delivered
  * @param subscription  NULL, or [out] for fo_unsubscribe(); valid until then or until `closed`
  * @return FO_OK, FO_NOMEM, FO_CLOSED; FO_EINVAL: a NULL argument or an unknown kind
  *
- * Any thread, also from a listener. Cold: takes a lock, allocates.
+ * Any thread, also from a listener, concurrently with everything; for fo_balancer_destroy() see there.
+ * Cold: takes a lock, allocates.
  */
 FO_API FO_MUST_USE fo_status fo_subscribe(struct fo_balancer *balancer, unsigned events,
                                           fo_event_fn listener, void *arg,
@@ -92,9 +106,12 @@ FO_API FO_MUST_USE fo_status fo_subscribe(struct fo_balancer *balancer, unsigned
 /**
  * Ends a subscription; NULL is allowed.
  *
- * When it returns, the listener does not run and never will, unless it is called from that listener
- * itself: then this is its last call. Any thread, also from a listener. Cold: waits for a running
- * call of this listener. Not after `closed`.
+ * When it returns, the listener does not run and never will, and `arg` may be freed. Called from that
+ * listener itself: this is its last call, and `arg` may be freed when it returns.
+ *
+ * Once; any thread, also from a listener. Cold: waits for a running call of this listener, so hold no
+ * lock that the listener takes. Not after fo_balancer_destroy(), except from a listener of this
+ * balancer.
  */
 FO_API void fo_unsubscribe(struct fo_balancer *balancer, struct fo_subscription *subscription);
 

@@ -38,10 +38,10 @@ public:
     }
 
     /** As fo_pick(). A lease that is still held is finished as cancelled first. */
-    fo_status pick(fo_balancer *balancer) noexcept { return pick(balancer, nullptr); }
+    FO_MUST_USE fo_status pick(fo_balancer *balancer) noexcept { return pick(balancer, nullptr); }
 
     /** As fo_pick_with(). */
-    fo_status pick(fo_balancer *balancer, const fo_pick_options *options) noexcept
+    FO_MUST_USE fo_status pick(fo_balancer *balancer, const fo_pick_options *options) noexcept
     {
         cancel();
         return fo_pick_with(balancer, options, &lease_);

@@ -7,9 +7,20 @@
  * thousand times. Weights, tags and drains stay with each balancer. A balancer created without a
  * group has one of its own.
  *
- * How a dead host comes back. A host that is down gets no traffic. After a back-off one request, and
- * only one, is sent to it as a *trial*: an ordinary pick whose lease decides. Success lifts the host
- * out of down; failure doubles the back-off; a trial that never ends is given up after its timeout.
+ * How a dead host comes back. A host that is down gets no traffic, or only the trickle of an
+ * endpoint's min_weight. After a back-off one request, and only one, is sent to it as a *trial*: an
+ * ordinary pick whose lease decides.
+ *
+ *     success, degraded    it answered: lifts the host out of down. With a recover_threshold above 1
+ *                          (health.h) the next trial is on offer at once, until so many have
+ *                          succeeded in a row
+ *     failure, overloaded, the trial has failed: the back-off doubles
+ *     down
+ *     neutral, cancelled   says nothing about the host: the next request is the trial
+ *     none in time         given up after its timeout, as a failure
+ *
+ * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
+ * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
  */
 #ifndef FAILOVER_GROUP_H
 #define FAILOVER_GROUP_H
@@ -28,15 +39,31 @@ struct fo_group;
 /** When and how a host that is down is tried again. Zero in a field means its default. */
 struct fo_trial_config {
     uint32_t backoff_ms;     /**< Wait before the first trial, ± 20 % jitter; 0: 1,000. */
-    uint32_t backoff_max_ms; /**< The wait doubles with each failed trial up to this; 0: 30,000.
-                                  Not below backoff_ms. */
+    uint32_t backoff_max_ms; /**< The wait doubles with each failed trial up to this, with the same
+                                  jitter (so 30,000 means 24 to 36 s). Not below backoff_ms; 0: the
+                                  larger of 30,000 and backoff_ms. */
     uint32_t timeout_ms;     /**< A trial without a result is given up after one to two of these;
                                   0: 5,000. */
+    uint32_t reserved[3];    /**< Must be 0. */
 };
+
+/** All defaults. */
+static inline struct fo_trial_config fo_trial_config_init(void)
+{
+    struct fo_trial_config config;
+    int i;
+    config.backoff_ms = 0;
+    config.backoff_max_ms = 0;
+    config.timeout_ms = 0;
+    for (i = 0; i < 3; i++)
+        config.reserved[i] = 0;
+    return config;
+}
 
 struct fo_group_config {
     size_t size;
-    struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group. */
+    struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group:
+                                     fo_runtime_destroy() tells whether it is gone. */
     struct fo_trial_config trial;
 };
 
@@ -45,9 +72,7 @@ static inline struct fo_group_config fo_group_config_init(void)
     struct fo_group_config config;
     config.size = sizeof(config);
     config.runtime = NULL;
-    config.trial.backoff_ms = 0;
-    config.trial.backoff_max_ms = 0;
-    config.trial.timeout_ms = 0;
+    config.trial = fo_trial_config_init();
     return config;
 }
 
@@ -58,11 +83,12 @@ static inline struct fo_group_config fo_group_config_init(void)
  * @param group   [out] set on FO_OK, untouched otherwise; yours until fo_group_destroy()
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
- *         FO_EINVAL  group is NULL, or config has a bad size, an unknown field or
+ *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field or
  *                    backoff_max_ms < backoff_ms: fix the caller
- *         FO_SYSTEM  the default runtime's thread could not be started: raise the limit
+ *         FO_SYSTEM  the default runtime's thread or descriptor could not be had: raise the limit
  *
- * Any thread. Cold: allocates, takes locks.
+ * Any thread. Cold: allocates, takes locks. Without a runtime it starts the default one's thread if
+ * the process has none yet.
  */
 FO_API FO_MUST_USE fo_status fo_group_create(const struct fo_group_config *config,
                                              struct fo_group **group);
@@ -73,7 +99,7 @@ FO_API FO_MUST_USE fo_status fo_group_create(const struct fo_group_config *confi
  * Balancers that use it keep it alive; the last one to go frees it. Do not use the pointer in a new
  * fo_config afterwards.
  *
- * Any thread. Cold.
+ * Any thread, once; not concurrently with an fo_balancer_create() that is given the group. Cold.
  */
 FO_API void fo_group_destroy(struct fo_group *group);
 

@@ -10,8 +10,11 @@
  * question: what is the live weight after this outcome? The library stores the answer as the
  * fraction live / max_weight, so a later change of max_weight keeps the health.
  *
- * A host whose live weight reaches 0 is *down*: it gets no traffic until a trial request succeeds
- * (see group.h), and outcomes of requests that were picked before it went down move nothing.
+ * A host whose live weight reaches 0, or that was reported FO_OUTCOME_DOWN, is *down*: its health is
+ * 0, so it gets no traffic until a trial request succeeds (see group.h). An endpoint with a min_weight
+ * above 0 never reaches 0 by failures, and keeps that trickle of traffic when its host is down; a
+ * success of a request picked since then lifts the host too. Outcomes of requests that were picked
+ * before it went down move nothing.
  */
 #ifndef FAILOVER_HEALTH_H
 #define FAILOVER_HEALTH_H
@@ -26,9 +29,10 @@ struct fo_endpoint;
 
 /** What a weight function is told. All weights are in the unit of fo_endpoint_config. */
 struct fo_weight_input {
-    double max_weight;                  /**< > 0 */
-    double min_weight;                  /**< 0 … max_weight */
-    double live_weight;                 /**< min_weight … max_weight, before this outcome */
+    size_t size;        /**< Of the library's struct: fields behind it are not there. */
+    double max_weight;  /**< > 0 */
+    double min_weight;  /**< 0 … max_weight */
+    double live_weight; /**< min_weight … max_weight, before this outcome */
     const struct fo_endpoint *endpoint; /**< For fo_endpoint_name() and fo_endpoint_data();
                                              valid during the call. */
 };
@@ -39,7 +43,8 @@ struct fo_weight_input {
  * @return the live weight after the outcome. Clamped to [min_weight, max_weight]; NaN leaves the
  *         weight as it is.
  *
- * on_success is not asked while the health is 1: there is nothing to add.
+ * on_success is not asked while the health is 1: there is nothing to add. on_failure is asked for
+ * degraded and overloaded too, of which mild_step then takes its share.
  * Must be pure: it runs on the thread that finishes a lease, is called again when another thread
  * changed the weight meanwhile, and so may run more often than outcomes are reported. Never called
  * under a lock nor inside an RCU read section.
@@ -55,13 +60,16 @@ typedef enum fo_weight_kind {
 
 /**
  * A weight function with its numbers. Build it with fo_weight_ratio(), fo_weight_linear() or
- * fo_weight_custom() and change what you need. All shares are fractions of 1.
+ * fo_weight_custom() and change what you need. All shares are fractions of 1. Every number is checked
+ * for every kind, also those that the kind does not use.
  *
  * Source of the two built-in kinds and their defaults: simple-failover-java's RatioWeightFunction
  * and SimpleWeightFunction.
  */
 struct fo_weight_function {
     fo_weight_kind kind;
+    uint32_t recover_threshold; /**< Successes in a row at the minimum before the weight rises, and
+                                     of trials before a host is up again; ≥ 1. */
     double failure_keep;        /**< Ratio: share of the live weight that a failure leaves; [0, 1);
                                      0 takes the host down at the first failure. */
     double failure_step;        /**< Linear: share of max_weight that a failure takes; (0, 1]. */
@@ -71,12 +79,14 @@ struct fo_weight_function {
     double down_threshold;      /**< A live weight below this share of max_weight falls to
                                      min_weight; [0, 1). */
     double mild_step;           /**< What degraded and overloaded take, as a share of what a
-                                     failure would; [0, 1]. */
-    uint32_t recover_threshold; /**< Successes in a row at the minimum before the weight rises;
-                                     ≥ 1. */
+                                     failure would; [0, 1]. They take nothing below
+                                     down_threshold, or below 1 % of max_weight if that is more. */
     fo_weight_fn on_success;    /**< Custom only, not NULL there. */
     fo_weight_fn on_failure;    /**< Custom only, not NULL there. */
-    void *arg;                  /**< Custom only: handed to both. */
+    void *arg;                  /**< Custom only: handed to both. Must live until `closed` was
+                                     delivered; after fo_balancer_configure() the old one may still
+                                     be in use by calls that began before. */
+    uint64_t reserved[2];       /**< Must be 0. */
 };
 
 /** Ratio: failure keeps 0.5, success +1 %, first recovery +10 %, below 1 % falls to the minimum. */
@@ -84,16 +94,18 @@ static inline struct fo_weight_function fo_weight_ratio(void)
 {
     struct fo_weight_function function;
     function.kind = FO_WEIGHT_RATIO;
+    function.recover_threshold = 1;
     function.failure_keep = 0.5;
     function.failure_step = 0.05;
     function.success_step = 0.01;
     function.recover_step = 0.1;
     function.down_threshold = 0.01;
     function.mild_step = 0.1;
-    function.recover_threshold = 1;
     function.on_success = NULL;
     function.on_failure = NULL;
     function.arg = NULL;
+    function.reserved[0] = 0;
+    function.reserved[1] = 0;
     return function;
 }
 

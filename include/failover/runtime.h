@@ -5,11 +5,13 @@
  * Nothing in a pick waits for the runtime. It runs the back-off timers that let a dead host be
  * tried again, delivers events, and frees what the last lease gave back.
  *
- *   default         one thread for the whole process, started with the first balancer that names no
- *                   runtime; called "failover", all signals blocked, never stopped.
+ *   default         one thread for the whole process, started with the first balancer or group that
+ *                   names no runtime; called "failover", all signals blocked, never stopped.
  *   driven by you   fo_runtime_create(), then in your loop: wait until fo_runtime_fd() is readable
  *                   or fo_runtime_next_deadline_ms() has passed, and call fo_runtime_dispatch().
- *                   No thread is started. With a clock of your own, time is virtual.
+ *                   No thread is started. With a clock of your own, time is virtual. Let one thread
+ *                   do so: a second would find the descriptor readable and nothing to do, over and
+ *                   over, while the first is in a listener.
  */
 #ifndef FAILOVER_RUNTIME_H
 #define FAILOVER_RUNTIME_H
@@ -25,7 +27,7 @@ struct fo_runtime;
 
 struct fo_runtime_config {
     size_t size;
-    fo_clock_fn clock; /**< NULL: CLOCK_MONOTONIC. */
+    fo_clock_fn clock; /**< NULL: CLOCK_MONOTONIC. See its rules in base.h. */
     void *clock_arg;   /**< Handed to clock; must outlive the runtime. */
 };
 
@@ -57,8 +59,9 @@ FO_API FO_MUST_USE fo_status fo_runtime_create(const struct fo_runtime_config *c
  * Destroys a runtime from fo_runtime_create(); NULL is allowed.
  *
  * @return FO_OK    destroyed
- *         FO_BUSY  a balancer or group still uses it, or its `closed` event was not yet
- *                  delivered: destroy them, dispatch until nothing is left, call again
+ *         FO_BUSY  a balancer or group still uses it, or the `closed` event of a destroyed one was
+ *                  not yet delivered (also while a lease of it is open), or this is called from inside
+ *                  a dispatch: destroy them, finish the leases, dispatch until this returns FO_OK
  *
  * Cold. Not concurrently with any other call on this runtime.
  */
@@ -66,6 +69,8 @@ FO_API fo_status fo_runtime_destroy(struct fo_runtime *runtime);
 
 /**
  * A descriptor that is readable when fo_runtime_dispatch() has something to do at once.
+ *
+ * @param runtime  not NULL, as for the next two
  *
  * Poll it for reading, level-triggered; never read from it or close it. Valid until
  * fo_runtime_destroy(). Any thread; wait-free.
@@ -84,6 +89,9 @@ FO_API int fo_runtime_next_deadline_ms(struct fo_runtime *runtime);
  * Runs every timer that is due and delivers every event that is waiting.
  *
  * @return number of events delivered
+ *
+ * Listeners that cause events cannot keep it for ever: after 64 rounds it returns, and the descriptor
+ * stays readable.
  *
  * Any thread, also from two at once: the second returns 0 at once, and so does a call from inside
  * one of its own callbacks. Cold: takes locks, may wait for a grace period, calls your listeners.
@@ -110,8 +118,13 @@ FO_API void fo_thread_prepare(void);
  * and starts the default runtime's thread again if the parent had it. In a child that a listener
  * forked, the thread that forked goes on dispatching when the listener returns.
  *
+ * The descriptors of runtimes keep their numbers and are the child's own. But an epoll set that was
+ * made before the fork still watches the parent's: make a new one in the child. poll() and select()
+ * are not concerned.
+ *
  * @return FO_OK
- *         FO_SYSTEM  the thread could not be started: no timers or events on the default runtime
+ *         FO_SYSTEM  the thread could not be started, or there was no new descriptor for a runtime: no
+ *                    timers or events there. Raise the limit; or give up and exec() or _exit()
  *
  * A child that only calls exec() or _exit() need not call it.
  */

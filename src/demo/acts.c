@@ -63,7 +63,8 @@ static void name_act(struct stage *stage, enum act act, const struct server *ser
     record->name = act_names[act];
     if (server == NULL) {
         snprintf(record->title, sizeof(record->title), "%s", what);
-        snprintf(record->label, sizeof(record->label), "%s", record->name);
+        snprintf(record->label, sizeof(record->label), act == ACT_BACK ? "all %s" : "%s",
+                 record->name);
     } else {
         snprintf(record->title, sizeof(record->title), "%s %s", server->name, what);
         snprintf(record->label, sizeof(record->label), "%s %s", server->name, record->name);

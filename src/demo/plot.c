@@ -34,9 +34,9 @@ enum {
     LEGEND_STEP_MOST = 24
 };
 
-/* The plot is made of at most so many columns, each of at least so much time: shares of a handful
- * of requests would be noise. */
-enum { COLUMNS_MOST = 240, COLUMN_LEAST_MS = 50 };
+/* The plot is made of about so many columns, each of at least so much time where its act is that
+ * long: shares of a handful of requests would be noise. */
+enum { COLUMNS = 240, COLUMN_LEAST_MS = 50 };
 
 /* Neighbours in the stack differ in hue and in lightness. */
 static const char *const colours[] = {"#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f",
@@ -67,11 +67,20 @@ static const char style[] =
     "    }\n"
     "  </style>\n";
 
+/* A column never reaches over the beginning of an act, or what the act did would stand left of its
+ * mark. */
+struct column {
+    uint64_t from_ns;
+    uint64_t until_ns;
+    bool opens_act;
+    bool closes_act;
+};
+
 struct plot {
     FILE *file;
     const struct report *report;
-    uint64_t column_ns; /* a multiple of BUCKET_NS */
-    size_t columns;
+    struct column *columns;
+    size_t column_count;
     double *edges; /* [server][column]: the share of this server and of all before it */
 };
 
@@ -167,31 +176,31 @@ static void put_acts(const struct plot *plot)
 
 /* ---- Shares ---------------------------------------------------------------------------------- */
 
-/* The last column takes what is left of the time, also what ended after the last act. */
-static uint64_t column_end_ns(const struct plot *plot, size_t column)
+/* The last column also counts what ended after the last act. */
+static uint64_t counts_until_ns(const struct plot *plot, size_t column)
 {
-    return column + 1 < plot->columns ? (column + 1) * plot->column_ns : NEVER_NS;
+    return column + 1 < plot->column_count ? plot->columns[column].until_ns : NEVER_NS;
 }
 
 static void copy_column(struct plot *plot, size_t from, size_t to)
 {
     for (unsigned i = 0; i < plot->report->cluster->count; i++)
-        plot->edges[i * plot->columns + to] = plot->edges[i * plot->columns + from];
+        plot->edges[i * plot->column_count + to] = plot->edges[i * plot->column_count + from];
 }
 
 /* False when no request was sent in that time. */
 static bool stack_column(struct plot *plot, size_t column)
 {
     const struct record *record = plot->report->record;
-    uint64_t from = column * plot->column_ns;
-    uint64_t until = column_end_ns(plot, column);
+    uint64_t from = plot->columns[column].from_ns;
+    uint64_t until = counts_until_ns(plot, column);
     double sum = 0;
 
     if (record_all_sent_between(record, from, until) == 0)
         return false;
     for (unsigned i = 0; i < plot->report->cluster->count; i++) {
         sum += record_share(record, i, from, until);
-        plot->edges[i * plot->columns + column] = sum;
+        plot->edges[i * plot->column_count + column] = sum;
     }
     return true;
 }
@@ -200,15 +209,15 @@ static bool stack_column(struct plot *plot, size_t column)
  * they will be then. */
 static void stack_shares(struct plot *plot)
 {
-    size_t first = plot->columns;
+    size_t first = plot->column_count;
 
-    for (size_t column = 0; column < plot->columns; column++) {
+    for (size_t column = 0; column < plot->column_count; column++) {
         if (stack_column(plot, column))
             first = column < first ? column : first;
         else if (column > first)
             copy_column(plot, column - 1, column);
     }
-    for (size_t column = 0; column < first && first < plot->columns; column++)
+    for (size_t column = 0; column < first && first < plot->column_count; column++)
         copy_column(plot, first, column);
 }
 
@@ -217,38 +226,36 @@ static void put_point(const struct plot *plot, uint64_t at_ns, double share)
     fprintf(plot->file, "%.1f,%.1f ", x_of(plot, at_ns), y_of_share(share));
 }
 
-static uint64_t middle_of(const struct plot *plot, size_t column)
+/* The edge runs from middle to middle of the columns, and in a step where an act begins. */
+static void put_column_edge(const struct plot *plot, const struct column *column, double share,
+                            bool backwards)
 {
-    return column * plot->column_ns + plot->column_ns / 2;
+    if (backwards ? column->closes_act : column->opens_act)
+        put_point(plot, backwards ? column->until_ns : column->from_ns, share);
+    put_point(plot, column->from_ns + (column->until_ns - column->from_ns) / 2, share);
+    if (backwards ? column->opens_act : column->closes_act)
+        put_point(plot, backwards ? column->from_ns : column->until_ns, share);
 }
 
-/* One edge of an area, forwards or backwards; level at both ends, so that it fills the whole width.
- * No edge: the bottom. */
+/* One edge of an area, forwards or backwards. No edge: the bottom. */
 static void put_edge(const struct plot *plot, const double *edge, bool backwards)
 {
-    static const double bottom[COLUMNS_MOST];
-    size_t last = plot->columns - 1;
+    for (size_t i = 0; i < plot->column_count; i++) {
+        size_t at = backwards ? plot->column_count - 1 - i : i;
 
-    if (edge == NULL)
-        edge = bottom;
-    put_point(plot, backwards ? NEVER_NS : 0, edge[backwards ? last : 0]);
-    for (size_t i = 0; i < plot->columns; i++) {
-        size_t column = backwards ? last - i : i;
-
-        put_point(plot, middle_of(plot, column), edge[column]);
+        put_column_edge(plot, &plot->columns[at], edge != NULL ? edge[at] : 0, backwards);
     }
-    put_point(plot, backwards ? 0 : NEVER_NS, edge[backwards ? 0 : last]);
 }
 
 static void put_areas(const struct plot *plot)
 {
     for (unsigned i = 0; i < plot->report->cluster->count; i++) {
-        const double *above = plot->edges + i * plot->columns;
+        const double *above = plot->edges + i * plot->column_count;
 
         fprintf(plot->file, "  <polygon class=\"area\" fill=\"%s\" points=\"",
                 colours[i % COLOURS]);
         put_edge(plot, above, false);
-        put_edge(plot, i > 0 ? above - plot->columns : NULL, true);
+        put_edge(plot, i > 0 ? above - plot->column_count : NULL, true);
         fputs("\"/>\n", plot->file);
     }
 }
@@ -269,35 +276,65 @@ static void put_legend(const struct plot *plot)
 
         fprintf(plot->file,
                 "  <rect fill=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n"
-                "  <text x=\"%d\" y=\"%d\" style=\"font-size: %dpx\">%s %s</text>\n",
+                "  <text x=\"%d\" y=\"%d\" style=\"font-size: %dpx\">%s%s%s</text>\n",
                 colours[i % COLOURS], LEGEND_LEFT, y, LEGEND_SIZE, size, LEGEND_LEFT + 18,
-                y + size - 1, size, server->name, server->role);
+                y + size - 1, size, server->name, server->role[0] != '\0' ? ", " : "",
+                server->role);
     }
 }
 
 /* ---- Trouble --------------------------------------------------------------------------------- */
 
-static uint64_t failed_in(const struct plot *plot, size_t column)
+/* Per second, of what was counted in a column. */
+static double rate_in(const struct plot *plot, size_t column, uint64_t count)
+{
+    const struct column *at = &plot->columns[column];
+
+    return (double)count * (double)NS_PER_S / (double)(at->until_ns - at->from_ns);
+}
+
+static double failed_in(const struct plot *plot, size_t column)
 {
     const struct record *record = plot->report->record;
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < record->server_count; i++)
-        sum +=
-            record_failed_between(record, i, column * plot->column_ns, column_end_ns(plot, column));
-    return sum;
+        sum += record_failed_between(record, i, plot->columns[column].from_ns,
+                                     counts_until_ns(plot, column));
+    return rate_in(plot, column, sum);
+}
+
+static double lost_in(const struct plot *plot, size_t column)
+{
+    return rate_in(plot, column,
+                   record_lost_between(plot->report->record, plot->columns[column].from_ns,
+                                       counts_until_ns(plot, column)));
+}
+
+/* The next of 10, 20, 50, 100, 200 … */
+static double rounded_up(double most)
+{
+    double decade = 10;
+
+    while (decade * 10 <= most)
+        decade *= 10;
+    if (most <= decade)
+        return decade;
+    if (most <= decade * 2)
+        return decade * 2;
+    return most <= decade * 5 ? decade * 5 : decade * 10;
 }
 
 static void put_bar(const struct plot *plot, const char *class_name, size_t column, double part)
 {
     double height = part * (TROUBLE_BOTTOM - TROUBLE_TOP);
-    double x = x_of(plot, column * plot->column_ns);
+    double x = x_of(plot, plot->columns[column].from_ns);
 
     if (part > 0)
         fprintf(plot->file,
                 "  <rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
-                class_name, x, TROUBLE_BOTTOM - height, x_of(plot, column_end_ns(plot, column)) - x,
-                height);
+                class_name, x, TROUBLE_BOTTOM - height,
+                x_of(plot, plot->columns[column].until_ns) - x, height);
 }
 
 static void put_trouble_key(const struct plot *plot, const char *class_name, int line,
@@ -312,54 +349,83 @@ static void put_trouble_key(const struct plot *plot, const char *class_name, int
 
 static void put_trouble(const struct plot *plot)
 {
-    const struct record *record = plot->report->record;
-    double per_second = (double)NS_PER_S / (double)plot->column_ns;
-    uint64_t most = 1;
+    double most = 0;
     char label[32];
 
-    for (size_t column = 0; column < plot->columns; column++) {
-        if (failed_in(plot, column) > most)
-            most = failed_in(plot, column);
+    for (size_t column = 0; column < plot->column_count; column++) {
+        most = failed_in(plot, column) > most ? failed_in(plot, column) : most;
+        most = lost_in(plot, column) > most ? lost_in(plot, column) : most;
     }
-    snprintf(label, sizeof(label), "%.0f/s", (double)most * per_second);
+    most = rounded_up(most);
+    snprintf(label, sizeof(label), "%.0f/s", most);
     put_level(plot, TROUBLE_TOP, label);
     put_level(plot, TROUBLE_BOTTOM, "0");
-    for (size_t column = 0; column < plot->columns; column++) {
-        uint64_t lost =
-            record_lost_between(record, column * plot->column_ns, column_end_ns(plot, column));
-
-        put_bar(plot, "failed", column, (double)failed_in(plot, column) / (double)most);
-        put_bar(plot, "lost", column, lost < most ? (double)lost / (double)most : 1);
+    for (size_t column = 0; column < plot->column_count; column++) {
+        put_bar(plot, "failed", column, failed_in(plot, column) / most);
+        put_bar(plot, "lost", column, lost_in(plot, column) / most);
     }
     fprintf(plot->file,
             "  <text x=\"%d\" y=\"%d\">Attempts that failed, and requests that were lost in spite "
             "of retries</text>\n",
             LEFT, TROUBLE_TOP - 12);
-    put_trouble_key(plot, "failed", 0, "failed");
+    put_trouble_key(plot, "failed", 0, "failed attempts");
     put_trouble_key(plot, "lost", 1,
-                    plot->report->findings->totals.lost > 0 ? "lost" : "lost: none");
+                    plot->report->findings->totals.lost > 0 ? "lost requests" : "lost: none");
 }
 
-static void set_columns(struct plot *plot, uint64_t end_ns)
-{
-    uint64_t buckets = end_ns / COLUMNS_MOST / BUCKET_NS + 1;
+/* ---- Columns --------------------------------------------------------------------------------- */
 
-    if (buckets < COLUMN_LEAST_MS * NS_PER_MS / BUCKET_NS)
-        buckets = COLUMN_LEAST_MS * NS_PER_MS / BUCKET_NS;
-    plot->column_ns = buckets * BUCKET_NS;
-    plot->columns = (size_t)(end_ns / plot->column_ns);
-    if (plot->columns == 0)
-        plot->columns = 1;
+/* Cuts an act into columns of equal length. */
+static void add_columns(struct plot *plot, uint64_t from_ns, uint64_t until_ns, uint64_t wanted_ns)
+{
+    uint64_t length = until_ns - from_ns;
+    uint64_t count = length / wanted_ns > 0 ? length / wanted_ns : 1;
+
+    for (uint64_t i = 0; i < count; i++) {
+        plot->columns[plot->column_count++] = (struct column){
+            .from_ns = from_ns + length * i / count,
+            .until_ns = from_ns + length * (i + 1) / count,
+            .opens_act = i == 0,
+            .closes_act = i + 1 == count,
+        };
+    }
+}
+
+/* False when there is no memory. */
+static bool set_columns(struct plot *plot)
+{
+    const struct record *record = plot->report->record;
+    uint64_t wanted_ns = record->end_ns / COLUMNS;
+    uint64_t from_ns = 0;
+
+    if (wanted_ns < COLUMN_LEAST_MS * NS_PER_MS)
+        wanted_ns = COLUMN_LEAST_MS * NS_PER_MS;
+    plot->columns = calloc(record->end_ns / wanted_ns + ACT_COUNT + 1, sizeof(*plot->columns));
+    if (plot->columns == NULL)
+        return false;
+    for (int i = 1; i < ACT_COUNT; i++) {
+        uint64_t begin_ns = record->acts[i].begin_ns;
+
+        if (begin_ns == NEVER_NS || begin_ns <= from_ns || begin_ns >= record->end_ns)
+            continue;
+        add_columns(plot, from_ns, begin_ns, wanted_ns);
+        from_ns = begin_ns;
+    }
+    add_columns(plot, from_ns, record->end_ns > from_ns ? record->end_ns : from_ns + 1, wanted_ns);
+    return true;
 }
 
 bool report_write_svg(const struct report *report, FILE *file)
 {
     struct plot plot = {.file = file, .report = report};
 
-    set_columns(&plot, report->record->end_ns);
-    plot.edges = calloc(report->cluster->count * plot.columns, sizeof(*plot.edges));
-    if (plot.edges == NULL)
+    if (!set_columns(&plot))
         return false;
+    plot.edges = calloc(report->cluster->count * plot.column_count, sizeof(*plot.edges));
+    if (plot.edges == NULL) {
+        free(plot.columns);
+        return false;
+    }
     stack_shares(&plot);
     put_frame(&plot);
     put_share_axis(&plot);
@@ -370,5 +436,6 @@ bool report_write_svg(const struct report *report, FILE *file)
     put_time_axis(&plot);
     fputs("</svg>\n", file);
     free(plot.edges);
+    free(plot.columns);
     return true;
 }

@@ -23,10 +23,11 @@ static bool config_is_valid(const struct fo_config *config)
 {
     const struct fo_trial_config *trial = &config->trial;
 
-    if (config->row_limit > ROW_LIMIT_MAX || !fo__weight_function_is_valid(&config->weight))
+    if (config->row_limit > ROW_LIMIT_MAX || !fo__weight_function_is_valid(&config->weight) ||
+        !fo__trial_config_is_valid(trial))
         return false;
     if (config->group == NULL)
-        return fo__trial_config_is_valid(trial);
+        return true;
     return trial->backoff_ms == 0 && trial->backoff_max_ms == 0 && trial->timeout_ms == 0 &&
            (config->runtime == NULL || config->runtime == config->group->runtime);
 }

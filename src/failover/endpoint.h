@@ -50,12 +50,15 @@ struct fo_endpoint {
     _Atomic uint64_t shared_failed;
 
     /* Under the balancer's update lock. */
-    struct fo__name *entry; /* in the name index; NULL when no member */
+    struct fo__name *entry; /* the name's in the index, while it is a member or leaving */
     _Atomic bool drained;   /* written under the lock, read by views */
     bool mentioned;         /* scratch of one update, as the next two */
     bool leaves;
     struct fo__endpoint_settings *next_settings;
-    struct fo_endpoint *leaving_next;
+    struct fo_endpoint *leaving_next; /* of the balancer */
+    struct fo_endpoint *leaving_previous;
+    struct fo_endpoint *namesake_next; /* leaving too, of the same name */
+    struct fo_endpoint *namesake_previous;
 
     /* Under the group lock. */
     struct fo_endpoint *host_next;

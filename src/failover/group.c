@@ -30,6 +30,10 @@ static struct fo_trial_config with_defaults(const struct fo_trial_config *given)
 bool fo__trial_config_is_valid(const struct fo_trial_config *trial)
 {
     struct fo_trial_config full = with_defaults(trial);
+
+    for (size_t i = 0; i < sizeof(trial->reserved) / sizeof(trial->reserved[0]); i++)
+        if (trial->reserved[i] != 0)
+            return false;
     return full.backoff_max_ms >= full.backoff_ms;
 }
 

@@ -76,15 +76,45 @@ void fo__members_unmake(struct fo_balancer *balancer, struct fo_endpoint *endpoi
     fo__endpoint_destroy(endpoint);
 }
 
+void fo__members_begin_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint)
+{
+    struct fo__name *entry = endpoint->entry;
+
+    fo__add_acq_rel(&balancer->core.leaving, 1);
+    endpoint->leaving_previous = NULL;
+    endpoint->leaving_next = balancer->leaving;
+    if (balancer->leaving != NULL)
+        balancer->leaving->leaving_previous = endpoint;
+    balancer->leaving = endpoint;
+
+    endpoint->namesake_previous = NULL;
+    endpoint->namesake_next = entry->leaving;
+    if (entry->leaving != NULL)
+        entry->leaving->namesake_previous = endpoint;
+    entry->leaving = endpoint;
+}
+
 void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint)
 {
-    for (struct fo_endpoint **at = &balancer->leaving; *at != NULL; at = &(*at)->leaving_next) {
-        if (*at == endpoint) {
-            *at = endpoint->leaving_next;
-            break;
-        }
-    }
+    struct fo__name *entry = endpoint->entry;
+
+    if (endpoint->leaving_previous != NULL)
+        endpoint->leaving_previous->leaving_next = endpoint->leaving_next;
+    else
+        balancer->leaving = endpoint->leaving_next;
+    if (endpoint->leaving_next != NULL)
+        endpoint->leaving_next->leaving_previous = endpoint->leaving_previous;
+
+    if (endpoint->namesake_previous != NULL)
+        endpoint->namesake_previous->namesake_next = endpoint->namesake_next;
+    else
+        entry->leaving = endpoint->namesake_next;
+    if (endpoint->namesake_next != NULL)
+        endpoint->namesake_next->namesake_previous = endpoint->namesake_previous;
+
     fo__sub_acq_rel(&balancer->core.leaving, 1);
+    if (entry->leaving == NULL && fo__load_relaxed(&entry->value) == NULL)
+        fo__names_remove(&balancer->names, entry);
 }
 
 void fo__members_free(struct fo_endpoint *endpoint)

@@ -58,6 +58,10 @@ struct fo_endpoint *fo__members_make(struct fo_balancer *balancer, struct fo__ho
 /** Undoes fo__members_make() for an endpoint that was never published. Update lock held. */
 void fo__members_unmake(struct fo_balancer *balancer, struct fo_endpoint *endpoint);
 
+/** A member leaves: raises core.leaving, which finishes look at before they ask whether an endpoint is
+ * draining, and keeps it where its name finds it. Update lock held. */
+void fo__members_begin_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint);
+
 /** An endpoint leaves no more: it is a member again, or about to be freed. Update lock held. */
 void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint);
 

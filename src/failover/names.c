@@ -103,13 +103,14 @@ void *fo__names_get(struct fo__names *names, const char *name)
 struct fo__name *fo__names_reserve(struct fo__names *names, const char *name)
 {
     size_t length = strlen(name);
-    struct fo__name *entry = malloc(sizeof(*entry) + length + 1);
+    struct fo__name *entry = malloc(offsetof(struct fo__name, bytes) + length + 1);
     ck_ht_entry_t slot;
     ck_ht_hash_t hash;
 
     if (entry == NULL)
         return NULL;
     atomic_init(&entry->value, NULL);
+    entry->leaving = NULL;
     entry->retired_next = NULL;
     entry->length = (uint16_t)length;
     memcpy(entry->bytes, name, length + 1);

@@ -4,7 +4,11 @@
  *
  * An entry owns its copy of the name, so its value may be replaced without touching the key:
  *
- *     ck_ht ──► struct fo__name { value (atomic), length, bytes }
+ *     ck_ht ──► struct fo__name { value (atomic), leaving, length, bytes }
+ *
+ * In a balancer's index the value is the member of that name. What left the membership and still has
+ * open leases hangs on the entry too, which so stays in the index with a value of NULL until the last
+ * of them is gone.
  *
  * All that can fail happens in fo__names_reserve(), which puts an entry of value NULL in: look-ups do
  * not see it. Setting the value later cannot fail. So an update first reserves everything, then
@@ -17,8 +21,12 @@
 
 #include <stddef.h>
 
+struct fo_endpoint;
+
 struct fo__name {
-    void *_Atomic value; /* NULL: reserved or removed */
+    void *_Atomic value; /* NULL: nobody of that name, to those who look it up */
+    struct fo_endpoint
+        *leaving; /* the writer's: incarnations of that name that leave, newest first */
     struct fo__name *retired_next;
     uint16_t length;
     char bytes[]; /* NUL-terminated */

@@ -54,12 +54,8 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
 
     fo__store_release(&balancer->core.snapshot, snapshot); /* pairs with the picks' acquire */
     for (size_t i = 0; i < leaver_count; i++) {
-        fo__add_acq_rel(&balancer->core.leaving, 1); /* before DRAINING: finishes look here first */
+        fo__members_begin_leaving(balancer, leavers[i]);
         fo__release_begin(&leavers[i]->release);
-        leavers[i]->entry = NULL;
-        fo__store_relaxed(&leavers[i]->drained, false);
-        leavers[i]->leaving_next = balancer->leaving;
-        balancer->leaving = leavers[i];
     }
     fo__rcu_synchronize();
     fo__names_reap(&balancer->names);

@@ -41,13 +41,29 @@ static void join(struct fo__update *update, struct fo__change *change)
         fo__queue_push(host->queue, &host->node);
 }
 
-/** Membership events are merged until they are told: a removal not yet told is simply undone. */
-static void rejoin(struct fo__update *update, struct fo_endpoint *endpoint)
+/** Whether an incarnation that was taken back is another than the one that left. Its new settings are
+ * installed. */
+static bool came_back_changed(const struct fo__change *change)
 {
+    const struct fo__endpoint_settings *before = change->settings;
+    const struct fo_endpoint_config *now = &change->config;
+
+    return before->max_weight != now->max_weight || before->min_weight != now->min_weight ||
+           before->tags != now->tags ||
+           change->was_drained != fo__load_relaxed(&change->next->drained);
+}
+
+/** Membership events are merged until they are told: a removal not yet told is undone, and what is
+ * left of the two is a change of configuration, if there is one. */
+static void rejoin(struct fo__update *update, struct fo__change *change)
+{
+    struct fo_endpoint *endpoint = change->next;
     uint32_t pending = fo__and_acq_rel(&endpoint->pending, ~FO__PENDING_REMOVED);
 
     if ((pending & FO__PENDING_REMOVED) == 0)
         fo__endpoint_tell(endpoint, FO__PENDING_ADDED);
+    else if (came_back_changed(change))
+        fo__endpoint_tell(endpoint, FO__PENDING_UPDATED);
     fo__members_end_leaving(update->balancer, endpoint);
 }
 
@@ -60,10 +76,10 @@ static void commit_change(struct fo__update *update, struct fo__change *change)
         fo__endpoint_tell(change->next, FO__PENDING_UPDATED);
         return;
     }
-    change->next->entry = change->current != NULL ? change->current->entry : change->reserved;
-    fo__name_set(change->next->entry, change->next);
+    change->next->entry = change->entry;
+    fo__name_set(change->entry, change->next);
     if (change->kind == FO__CHANGE_REVIVE)
-        rejoin(update, change->next);
+        rejoin(update, change);
     else
         join(update, change);
 }
@@ -73,7 +89,7 @@ static void commit(struct fo__update *update)
     struct fo_balancer *balancer = update->balancer;
 
     for (size_t i = 0; i < update->removal_count; i++)
-        fo__names_remove(&balancer->names, update->leavers[i]->entry);
+        fo__name_set(update->leavers[i]->entry, NULL);
     for (size_t i = 0; i < update->change_count; i++)
         commit_change(update, &update->changes[i]);
     free(balancer->members);
@@ -158,6 +174,8 @@ static fo_status run_with_result(struct fo_balancer *balancer,
 
     if (balancer == NULL || (result != NULL && !fo__update_result_is_sane(result)))
         return FO_EINVAL;
+    if (result != NULL)
+        ours.entry_size = result->entry_size;
     status = run(balancer, upserts, n, removals, m, replace, &ours);
     if (result != NULL)
         fo__abi_write(result, &ours, sizeof(ours));
@@ -177,9 +195,11 @@ static fo_status refuse_replace(struct fo_update_result *result, const char *off
 {
     struct fo_update_result ours = fo_update_result_init();
 
+    if (result == NULL || !fo__update_result_is_sane(result))
+        return FO_EINVAL;
+    ours.entry_size = result->entry_size;
     ours.offence = offence;
-    if (result != NULL && fo__update_result_is_sane(result))
-        fo__abi_write(result, &ours, sizeof(ours));
+    fo__abi_write(result, &ours, sizeof(ours));
     return FO_EINVAL;
 }
 

@@ -24,8 +24,17 @@ struct fo__change {
     struct fo_endpoint *current; /* the member of that name before, or NULL */
     struct fo_endpoint *next;    /* the member after; the same unless added, new or revived */
     struct fo__endpoint_settings *settings; /* to be installed, later the ones replaced */
-    struct fo__name *reserved;              /* for a name that was not in the index */
+    struct fo__name *entry;                 /* the name's in the index */
+    struct fo__name *reserved;              /* the same, if it was made for this change */
+    bool was_drained;                       /* a revived incarnation, when it left */
 };
+
+/** Whether the change brings a member that was none. */
+static inline bool fo__change_joins(const struct fo__change *change)
+{
+    return change->kind == FO__CHANGE_ADD || change->kind == FO__CHANGE_REINCARNATE ||
+           change->kind == FO__CHANGE_REVIVE;
+}
 
 struct fo__update {
     struct fo_balancer *balancer;

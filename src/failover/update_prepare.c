@@ -60,6 +60,17 @@ static fo_status make_endpoint(struct fo__update *update, struct fo__change *cha
     return FO_OK;
 }
 
+/** The name stays in the index while an incarnation of it is leaving, so it may be there. */
+static fo_status find_entry(struct fo__update *update, struct fo__change *change)
+{
+    struct fo__names *names = &update->balancer->names;
+
+    change->entry = fo__names_find(names, change->config.name);
+    if (change->entry == NULL)
+        change->entry = change->reserved = fo__names_reserve(names, change->config.name);
+    return change->entry != NULL ? FO_OK : FO_NOMEM;
+}
+
 static fo_status prepare_change(struct fo__update *update, struct fo__change *change)
 {
     if (change->kind == FO__CHANGE_NONE)
@@ -69,16 +80,27 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
         return FO_NOMEM;
     if (change->next != NULL)
         change->next->next_settings = change->settings;
-    if (change->current == NULL) {
-        change->reserved = fo__names_reserve(&update->balancer->names, change->config.name);
-        if (change->reserved == NULL)
-            return FO_NOMEM;
-    }
+    if (find_entry(update, change) != FO_OK)
+        return FO_NOMEM;
     if (change->next == NULL && make_endpoint(update, change) != FO_OK)
         return FO_NOMEM;
-    /* The operator drained the name, whatever stands behind it. */
-    if (change->current != NULL)
-        fo__store_relaxed(&change->next->drained, fo__load_relaxed(&change->current->drained));
+    /* The operator drained the name, whatever stands behind it, until it is removed. */
+    fo__store_relaxed(&change->next->drained,
+                      change->current != NULL && fo__load_relaxed(&change->current->drained));
+    return FO_OK;
+}
+
+/** Refuses before anything is made: indices would run out, which reads as a lack of memory. */
+static fo_status count_members(struct fo__update *update)
+{
+    size_t count = update->balancer->count - update->leaver_count;
+
+    for (size_t i = 0; i < update->change_count; i++)
+        if (fo__change_joins(&update->changes[i]))
+            count++;
+    if (count > FO_ENDPOINTS_MAX)
+        return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
+                                 "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
     return FO_OK;
 }
 
@@ -91,19 +113,16 @@ static void list_members(struct fo__update *update)
         if (!balancer->members[i]->leaves)
             update->members[update->member_count++] = balancer->members[i];
     for (size_t i = 0; i < update->change_count; i++)
-        if (update->changes[i].next != update->changes[i].current)
+        if (fo__change_joins(&update->changes[i]))
             update->members[update->member_count++] = update->changes[i].next;
 }
 
 static fo_status build_snapshot(struct fo__update *update)
 {
     struct fo_balancer *balancer = update->balancer;
-    size_t count_max = balancer->count + update->change_count;
 
-    if (count_max - update->leaver_count > FO_ENDPOINTS_MAX)
-        return fo__update_refuse(update, FO_EINVAL, SIZE_MAX, false,
-                                 "the balancer would have more than FO_ENDPOINTS_MAX endpoints");
-    update->members = calloc(count_max + 1, sizeof(struct fo_endpoint *));
+    update->members =
+        calloc(balancer->count + update->change_count + 1, sizeof(struct fo_endpoint *));
     if (update->members == NULL)
         return FO_NOMEM;
     list_members(update);
@@ -114,7 +133,7 @@ static fo_status build_snapshot(struct fo__update *update)
 
 fo_status fo__update_prepare(struct fo__update *update)
 {
-    fo_status status = FO_OK;
+    fo_status status = count_members(update);
 
     for (size_t i = 0; i < update->change_count && status == FO_OK; i++)
         status = prepare_change(update, &update->changes[i]);
@@ -138,7 +157,7 @@ static void drain_again(struct fo_endpoint *endpoint)
 static void undo_change(struct fo__update *update, struct fo__change *change)
 {
     if (change->kind == FO__CHANGE_REVIVE) {
-        fo__store_relaxed(&change->next->drained, false);
+        fo__store_relaxed(&change->next->drained, change->was_drained);
         drain_again(change->next);
     } else if (change->next != NULL && change->next != change->current) {
         fo__group_release_host(change->next->host);

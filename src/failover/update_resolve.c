@@ -15,7 +15,6 @@
 #include "update.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char *name)
 {
@@ -26,10 +25,11 @@ static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char 
 static struct fo_endpoint *find_leaving(struct fo_balancer *balancer, const char *name,
                                         const void *data)
 {
-    struct fo_endpoint *at = balancer->leaving;
+    struct fo__name *entry = fo__names_find(&balancer->names, name);
+    struct fo_endpoint *at = entry != NULL ? entry->leaving : NULL;
 
-    while (at != NULL && (at->data != data || strcmp(fo_endpoint_name(at), name) != 0))
-        at = at->leaving_next;
+    while (at != NULL && at->data != data)
+        at = at->namesake_next;
     return at;
 }
 
@@ -53,12 +53,13 @@ static void resolve_upsert(struct fo__update *update, struct fo__change *change)
         return;
     }
     change->next = find_leaving(balancer, change->config.name, change->config.data);
-    if (change->next != NULL && fo__release_revive(&change->next->release))
+    if (change->next != NULL && fo__release_revive(&change->next->release)) {
         change->kind = FO__CHANGE_REVIVE;
-    else
-        change->kind = change->current != NULL ? FO__CHANGE_REINCARNATE : FO__CHANGE_ADD;
-    if (change->kind != FO__CHANGE_REVIVE)
-        change->next = NULL;
+        change->was_drained = fo__load_relaxed(&change->next->drained);
+        return;
+    }
+    change->kind = change->current != NULL ? FO__CHANGE_REINCARNATE : FO__CHANGE_ADD;
+    change->next = NULL;
 }
 
 static void add_leaver(struct fo__update *update, struct fo_endpoint *endpoint)

@@ -17,6 +17,8 @@ bool fo__weight_function_is_valid(const struct fo_weight_function *function)
         return false;
     if (custom && (function->on_success == NULL || function->on_failure == NULL))
         return false;
+    if (function->reserved[0] != 0 || function->reserved[1] != 0)
+        return false;
     return function->recover_threshold >= 1 && in_range(function->failure_keep, 0, 1) &&
            function->failure_keep < 1 && in_range(function->failure_step, 0, 1) &&
            function->failure_step > 0 && in_range(function->success_step, 0, 1) &&
@@ -41,6 +43,15 @@ static double clamped(double live, const struct fo_weight_input *input)
     return live < input->max_weight ? live : input->max_weight;
 }
 
+/** Asks the embedder's function, whose header may be older or newer than ours. */
+static double ask(fo_weight_fn function, const struct fo_weight_input *input, void *arg)
+{
+    struct fo_weight_input told = *input;
+
+    told.size = sizeof(told);
+    return function(&told, arg);
+}
+
 double fo__weight_after_success(const struct fo_weight_function *function,
                                 const struct fo_weight_input *input)
 {
@@ -48,7 +59,7 @@ double fo__weight_after_success(const struct fo_weight_function *function,
     double step = recovers ? function->recover_step : function->success_step;
 
     if (function->kind == FO_WEIGHT_CUSTOM)
-        return clamped(function->on_success(input, function->arg), input);
+        return clamped(ask(function->on_success, input, function->arg), input);
     return clamped(input->live_weight + step * input->max_weight, input);
 }
 
@@ -58,7 +69,7 @@ double fo__weight_after_failure(const struct fo_weight_function *function,
     double live;
 
     switch (function->kind) {
-    case FO_WEIGHT_CUSTOM: live = function->on_failure(input, function->arg); break;
+    case FO_WEIGHT_CUSTOM: live = ask(function->on_failure, input, function->arg); break;
     case FO_WEIGHT_LINEAR:
         live = input->live_weight - function->failure_step * input->max_weight;
         break;

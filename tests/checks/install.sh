@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs a build, moves it elsewhere, and uses it as a stranger would: through pkg-config and
+# Installs a build, moves it elsewhere, and uses it as a stranger would: by the README, through pkg-config,
 # through find_package(), shared and static, from C and C++, and by dlopen().
 #
 #   install.sh BUILD_DIR     works in BUILD_DIR/stranger
@@ -41,8 +41,24 @@ found=$(ldd "$prefix/bin/failover-demo" | awk '/libfailover/ { print $3 }')
 [[ $(realpath "$found") == "$lib/libfailover.so.$version" ]] ||
     red "the installed failover-demo finds another library: $found"
 
-# ---- Used from outside ----
+# ---- Used as the README says ----
+# Its commands as they stand, but for the place; cc also runs what it has built.
 cd "$work"
+awk '/^```c$/ { inside = 1; next } /^```/ && inside { exit } inside' "$root/README.md" >example.c
+commands=$(awk '/^```sh$/ { block = ""; next } /^```/ { if (block ~ /cc example.c/) print block; block = "" }
+    { block = block $0 "\n" }' "$root/README.md" | sed '/^PREFIX=/d; /^\.\/dev /d')
+(($(grep -c '^cc ' <<<"$commands") == 2)) || red "the README has not two ways to call cc"
+cat >readme.sh <<END
+PREFIX=$prefix
+cc() {
+    rm -f example
+    command cc "\$@" && ./example | grep -c '^b.example:80: success$'
+}
+$commands
+END
+bash -eu -o pipefail readme.sh >/dev/null || red "a command of the README fails"
+
+# ---- Used from outside ----
 export LD_LIBRARY_PATH=$lib PKG_CONFIG_PATH=$lib/pkgconfig
 [[ $(pkg-config --modversion libfailover) == "$version" ]] || red "pkg-config gives another version"
 flags=$(pkg-config --cflags --libs libfailover)

@@ -103,6 +103,24 @@ holds "the story tells of a death, a return and a release" \
                          index("REMOVED") and index("RELEASED"))'
 check "the plot has an area for each server" \
     test "$(grep -c '<polygon' "$work/run.svg")" -eq 7
+# A bar that began before the act would put what the act did in front of it.
+bars_keep_to_their_acts() {
+    awk -F '"' '
+        /class="mark"/ { split(substr($4, 2), at, " "); mark[++marks] = at[1] }
+        /class="(failed|lost)" x="[0-9.]*" y="[0-9]*\.[0-9]"/ { left[++bars] = $4; width[bars] = $8 }
+        END {
+            for (i = 1; i <= bars; i++)
+                for (j = 1; j <= marks; j++)
+                    if (left[i] < mark[j] - 0.11 && left[i] + width[i] > mark[j] + 0.11) {
+                        print "a bar from " left[i] ", " width[i] " wide, over the mark at " mark[j]
+                        wrong = 1
+                    }
+            exit wrong || bars == 0 || marks != 6
+        }' "$1"
+}
+
+check "no bar of the plot stands on both sides of the mark of an act" \
+    bars_keep_to_their_acts "$work/run.svg"
 check "the plot is complete" sh -c "tail -n 1 '$work/run.svg' | grep -q '^</svg>$'"
 
 stop_by TERM

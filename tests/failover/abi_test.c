@@ -14,6 +14,25 @@
 
 #define TAIL 32
 
+/* A later field must not come to lie where an older caller left padding, whatever that holds. */
+#define ENDS_IN(type, field)                                                                       \
+    _Static_assert(offsetof(struct type, field) + sizeof(((struct type *)0)->field) ==             \
+                       sizeof(struct type),                                                        \
+                   "padding at the end of " #type)
+ENDS_IN(fo_config, log_arg);
+ENDS_IN(fo_endpoint_config, data);
+ENDS_IN(fo_endpoint_info, in_flight);
+ENDS_IN(fo_event, health);
+ENDS_IN(fo_group_config, trial);
+ENDS_IN(fo_lease, reserved_wide);
+ENDS_IN(fo_pick_options, reserved);
+ENDS_IN(fo_runtime_config, clock_arg);
+ENDS_IN(fo_trial_config, reserved);
+ENDS_IN(fo_update_entry, previous_id);
+ENDS_IN(fo_update_result, memory);
+ENDS_IN(fo_weight_function, reserved);
+ENDS_IN(fo_weight_input, endpoint);
+
 /** A copy of a struct in which only `size` bytes may be read (a sanitizer sees to that). */
 static void *cut(const void *whole, size_t size)
 {
@@ -200,6 +219,23 @@ Test(abi, older_group_runtime_and_pick_structs_get_defaults)
     fixture_destroy(&f);
 }
 
+Test(abi, reserved_fields_of_a_weight_function_must_be_zero)
+{
+    struct fixture f;
+
+    fixture_open(&f, 1, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct fo_config config = fixture_config(&f);
+        struct fo_balancer *balancer = NULL;
+
+        config.weight.reserved[i] = 1;
+        cr_assert_eq(fo_balancer_create(&config, &balancer), FO_EINVAL);
+        cr_assert_null(balancer);
+        cr_assert_eq(fo_balancer_configure(f.balancer, &config), FO_EINVAL);
+    }
+    fixture_destroy(&f);
+}
+
 /* ---- What the library fills in ------------------------------------------------------------- */
 
 Test(abi, an_info_is_filled_as_far_as_its_size_goes)
@@ -249,6 +285,65 @@ Test(abi, a_newer_result_is_filled_and_freed)
     fo_update_result_fini(&newer.known);
     cr_assert_null(newer.known.memory);
     cr_assert_eq(newer.tail[0], 0x5a);
+    fixture_destroy(&f);
+}
+
+struct newer_entry {
+    struct fo_update_entry known;
+    uint64_t tail[2];
+};
+
+static void expect_entry(const struct fo_update_entry *list, size_t i, const char *name)
+{
+    const struct newer_entry *entries = (const void *)list;
+
+    cr_assert_str_eq(entries[i].known.name, name);
+    cr_assert_neq(entries[i].known.id, 0);
+    cr_assert_eq(entries[i].tail[0], 0);
+    cr_assert_eq(entries[i].tail[1], 0);
+}
+
+Test(abi, entries_of_a_result_are_as_long_as_the_caller_knows_them)
+{
+    const char *removals[] = {"e2", "e0"};
+    struct fo_endpoint_config upserts[2];
+    struct fo_update_result result = fo_update_result_init();
+    struct fixture f;
+
+    fixture_open(&f, 4, NULL);
+    upserts[0] = fixture_upsert("new", 100, NULL);
+    upserts[1] = fixture_upsert("e1", 50, fixture_data(1));
+    result.entry_size = sizeof(struct newer_entry);
+    cr_assert_eq(fo_balancer_update(f.balancer, upserts, 2, removals, 2, &result), FO_OK);
+    cr_assert_eq(result.added_count, 1);
+    cr_assert_eq(result.updated_count, 1);
+    cr_assert_eq(result.removed_count, 2);
+    expect_entry(result.added, 0, "new");
+    expect_entry(result.updated, 0, "e1");
+    expect_entry(result.removed, 0, "e2");
+    expect_entry(result.removed, 1, "e0");
+    fo_update_result_fini(&result);
+    cr_assert_eq(result.entry_size, sizeof(struct newer_entry), "the result may be used again");
+    cr_assert_eq(fo_balancer_replace(f.balancer, NULL, 0, 0, &result), FO_EINVAL);
+    cr_assert_eq(result.entry_size, sizeof(struct newer_entry));
+    fo_update_result_fini(&result);
+    fixture_destroy(&f);
+}
+
+Test(abi, an_entry_size_of_no_version_is_refused)
+{
+    const size_t sizes[] = {0, 16, sizeof(struct fo_update_entry) + 1, SIZE_MAX};
+    struct fo_endpoint_config upsert = fo_endpoint_config_init("a");
+    struct fixture f;
+
+    fixture_open(&f, 0, NULL);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct fo_update_result result = fo_update_result_init();
+
+        result.entry_size = sizes[i];
+        cr_assert_eq(fo_balancer_update(f.balancer, &upsert, 1, NULL, 0, &result), FO_EINVAL);
+        fo_update_result_fini(&result);
+    }
     fixture_destroy(&f);
 }
 

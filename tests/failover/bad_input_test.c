@@ -397,11 +397,15 @@ Test(bad_input, the_ends_of_the_ranges_are_accepted)
 
 Test(bad_input, bad_trials_are_refused)
 {
-    const struct fo_trial_config bad[] = {{2, 1, 0}, {0, 999, 0}, {30001, 30000, 0}};
+    const struct fo_trial_config bad[] = {{2, 1, 0, {0}},
+                                          {0, 999, 0, {0}},
+                                          {30001, 30000, 0, {0}},
+                                          {0, 0, 0, {1}},
+                                          {0, 0, 0, {0, 0, 1}}};
     struct past past;
 
     begin(&past);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         struct fo_group_config of_group = fo_group_config_init();
         struct fo_config of_balancer = fixture_config(&past.f);
         struct fo_balancer *balancer = NULL;
@@ -430,10 +434,11 @@ Test(bad_input, a_group_and_what_only_a_group_has_are_refused_together)
     of_group.runtime = past.f.runtime;
     cr_assert_eq(fo_group_create(&of_group, &group), FO_OK);
     cr_assert_eq(fo_runtime_create(NULL, &other), FO_OK);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         struct fo_config config = fixture_config(&past.f);
 
         config.group = group;
+        config.trial.reserved[1] = i == 4 ? 1 : 0;
         config.trial.backoff_ms = i == 0 ? 1 : 0;
         config.trial.backoff_max_ms = i == 1 ? 1 : 0;
         config.trial.timeout_ms = i == 2 ? 1 : 0;

@@ -158,6 +158,27 @@ Test(drain, ends_with_removal)
     fixture_destroy(&f);
 }
 
+Test(drain, that_ended_with_a_removal_nobody_was_told_of_is_told_as_updated)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init("e0");
+    const char *removals[] = {"e0"};
+    struct fo_lease lease;
+    struct fixture f;
+
+    fixture_open(&f, 1, NULL);
+    cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
+    cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
+    fixture_dispatch(&f);
+    cr_assert_str_eq(fixture_story(&f), "added e0, updated e0");
+    cr_assert_eq(fo_balancer_update(f.balancer, NULL, 0, removals, 1, NULL), FO_OK);
+    config.data = fixture_data(0);
+    cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
+    fixture_dispatch(&f);
+    cr_assert_str_eq(fixture_story(&f), "updated e0");
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    fixture_destroy(&f);
+}
+
 /* ---- With threads ------------------------------------------------------------------------ */
 
 struct watch {

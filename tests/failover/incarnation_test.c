@@ -4,6 +4,7 @@
  */
 #include "dump.h"
 #include "fixture.h"
+#include "members.h"
 
 #include <criterion/criterion.h>
 
@@ -189,6 +190,29 @@ Test(incarnation, taken_back_with_other_weights_has_them)
     fixture_destroy(&f);
 }
 
+Test(incarnation, taken_back_changed_before_the_removal_was_told_is_told_as_updated)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init("a");
+    struct fo_lease lease;
+    struct fixture f;
+
+    begin(&f);
+    put(&f, &first);
+    lease = pick(&f);
+    cr_assert_str_eq(story(&f), "added a");
+    config.data = &first;
+    for (int i = 0; i < 3; i++) {
+        config.max_weight = i == 0 ? 50 : config.max_weight;
+        config.min_weight = i == 1 ? 5 : config.min_weight;
+        config.tags = i == 2 ? 1 : config.tags;
+        take_out(&f);
+        cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
+        cr_assert_str_eq(story(&f), "updated a", "%d", i);
+    }
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    fixture_destroy(&f);
+}
+
 Test(incarnation, adding_a_leaving_name_with_other_data_makes_a_new_one)
 {
     struct fo_lease lease;
@@ -287,6 +311,33 @@ Test(incarnation, ids_are_never_used_twice_though_their_numbers_are)
             cr_assert_neq(ids[j], ids[i]);
     }
     cr_assert_eq(fixture_heard(&f, FO_EVENT_RELEASED, "a"), ROUNDS);
+    fixture_destroy(&f);
+}
+
+Test(incarnation, a_name_is_forgotten_after_the_last_of_many_has_left)
+{
+    enum { N = 50 };
+    struct fo_lease leases[N];
+    static int data[N];
+    struct fixture f;
+
+    begin(&f);
+    for (int i = 0; i < N; i++) {
+        put(&f, &data[i]);
+        leases[i] = pick(&f);
+    }
+    take_out(&f);
+    for (int i = 0; i < N; i++) {
+        int at = i * 17 % N; /* in no order */
+
+        put(&f, &data[at]);
+        cr_assert_eq(fixture_id(&f, "a"), fo_endpoint_id(leases[at].endpoint), "taken back");
+        take_out(&f);
+        cr_assert_eq(fo_finish(&leases[at], FO_OUTCOME_SUCCESS), FO_OK);
+        fixture_dispatch(&f);
+    }
+    cr_assert_eq(fixture_heard(&f, FO_EVENT_RELEASED, "a"), N);
+    cr_assert_null(fo__names_find(&f.balancer->names, "a"));
     fixture_destroy(&f);
 }
 

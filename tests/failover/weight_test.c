@@ -10,7 +10,8 @@
 
 static struct fo_weight_input input_of(double max, double min, double live)
 {
-    struct fo_weight_input input = {max, min, live, NULL};
+    struct fo_weight_input input = {
+        .size = 0, .max_weight = max, .min_weight = min, .live_weight = live, .endpoint = NULL};
     return input;
 }
 
@@ -105,6 +106,7 @@ static double answer;
 
 static double answer_for_success(const struct fo_weight_input *input, void *arg)
 {
+    cr_expect_eq(input->size, sizeof(*input), "whoever asked left it open");
     cr_expect_eq(input->max_weight, 200);
     cr_expect_eq(input->min_weight, 50);
     cr_expect_eq(input->live_weight, 80);
