@@ -94,6 +94,13 @@ static void remove_put_remove(void)
     world_remove(0);
 }
 
+/** While leases are open, the update takes it back and then undoes that. */
+static void put_back_in_vain(void)
+{
+    world_remove(0);
+    world_put_in_vain(0);
+}
+
 static void put_other_data_and_back(void)
 {
     world_put_other_data(0);
@@ -156,6 +163,8 @@ static const struct explore_scenario scenarios[] = {
     {"put-back", 2, two_leases, {finish_first, finish_second, remove_and_put}, check},
     {"put-back-picked", 2, one_lease, {finish_first, pick_and_finish, remove_and_put}, check},
     {"put-back-removed", 2, two_leases, {finish_first, finish_second, remove_put_remove}, check},
+    {"in-vain", 3, one_lease, {finish_first, put_back_in_vain}, check},
+    {"in-vain-two", 2, two_leases, {finish_first, finish_second, put_back_in_vain}, check},
     {"other-data", 2, two_leases, {finish_first, fail_second, put_other_data_and_back}, check},
     {"freed", 2, two_leases, {finish_first, finish_second, remove_it, dispatch}, check_dispatched},
     {"put-back-freed", 2, one_lease, {finish_first, remove_put_remove, dispatch}, check_dispatched},

@@ -15,6 +15,17 @@ static uint64_t world_now(void *arg)
     return world.now_ms * 1000000;
 }
 
+/* ---- Memory ------------------------------------------------------------------------------ */
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+/** What the library asks for memory for endpoints and snapshots: the linker has replaced it. */
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return world.out_of_memory ? NULL : __real_aligned_alloc(alignment, size);
+}
+
 /* ---- Listening --------------------------------------------------------------------------- */
 
 static struct world_told *told_of(const struct fo_event *event, void *balancer)
@@ -88,6 +99,20 @@ void world_put(unsigned name)
 void world_put_other_data(unsigned name)
 {
     update(world.balancer[0], name, &world.data[1][name]);
+}
+
+void world_put_in_vain(unsigned name)
+{
+    struct fo_endpoint_config config = fo_endpoint_config_init(names[name]);
+    uint64_t before = world.balancer[0]->last_serial;
+
+    config.data = &world.data[0][name];
+    config.max_weight = WORLD_WEIGHT;
+    world.out_of_memory = true;
+    explore_check(fo_balancer_update(world.balancer[0], &config, 1, NULL, 0, NULL) == FO_NOMEM,
+                  "an update without memory");
+    world.out_of_memory = false;
+    world.unborn += (unsigned)(world.balancer[0]->last_serial - before);
 }
 
 void world_remove(unsigned name)
@@ -206,6 +231,16 @@ void world_check_sums(void)
         stress_check_sums(world.balancer[i]);
 }
 
+/** Of all balancers, ever. */
+static unsigned count_incarnations(void)
+{
+    unsigned made = 0;
+
+    for (unsigned i = 0; i < world.balancers; i++)
+        made += (unsigned)world.balancer[i]->last_serial;
+    return made - world.unborn;
+}
+
 static unsigned count_releases(void)
 {
     unsigned releases = 0;
@@ -218,28 +253,25 @@ static unsigned count_releases(void)
 void world_check_released(void)
 {
     unsigned living = 0;
-    unsigned incarnations = 0;
+    unsigned incarnations;
 
     world_dispatch();
-    for (unsigned i = 0; i < world.balancers; i++) {
+    incarnations = count_incarnations();
+    for (unsigned i = 0; i < world.balancers; i++)
         living += world.balancer[i]->count;
-        incarnations += (unsigned)world.balancer[i]->last_serial;
-    }
     explore_check(count_releases() == incarnations - living,
                   "%u incarnations, %u live, %u released", incarnations, living, count_releases());
 }
 
 void world_end(void)
 {
-    unsigned incarnations = 0;
+    unsigned incarnations = count_incarnations();
 
     for (unsigned i = 0; i < WORLD_LEASES; i++)
         if (world.lease[i].endpoint != NULL)
             world_finish(i, FO_OUTCOME_SUCCESS);
-    for (unsigned i = 0; i < world.balancers; i++) {
-        incarnations += (unsigned)world.balancer[i]->last_serial;
+    for (unsigned i = 0; i < world.balancers; i++)
         fo_balancer_destroy(world.balancer[i]);
-    }
     fo_group_destroy(world.group);
     world_dispatch();
     explore_check(count_releases() == incarnations, "%u incarnations, %u released", incarnations,

@@ -38,6 +38,8 @@ struct world {
     struct world_told told[WORLD_INCARNATIONS];
     char data[2][WORLD_NAMES]; /* addresses for the names: their usual data, and other data */
     unsigned closed;
+    unsigned unborn; /* incarnations that an update made and took back */
+    bool out_of_memory;
     uint64_t now_ms;
 };
 
@@ -65,6 +67,9 @@ void world_finish(unsigned lease, fo_outcome outcome);
 void world_put(unsigned name);
 void world_put_other_data(unsigned name);
 void world_remove(unsigned name);
+
+/** As world_put(), but there is no memory for it. No other thread needs any meanwhile. */
+void world_put_in_vain(unsigned name);
 
 void world_advance_ms(uint64_t ms);
 

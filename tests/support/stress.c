@@ -357,7 +357,7 @@ void stress_check_sums(struct fo_balancer *balancer)
         uint64_t worth = fo__slot_worth(snapshot, i, atomic_load(snapshot->slot[i].word));
         uint64_t leaf = atomic_load(&snapshot->tree.node[0][i]);
 
-        if (core->group_changes != NULL)
+        if (core->group_is_shared)
             stress_check((worth == 0) == (leaf == 0), "slot %u: worth %" PRIu64 ", leaf %" PRIu64,
                          i, worth, leaf);
         else
