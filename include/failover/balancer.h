@@ -25,6 +25,7 @@
 #include <failover/endpoint.h>
 #include <failover/group.h>
 #include <failover/health.h>
+#include <failover/levels.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +54,7 @@ struct fo_config {
                              and forgotten finishes through `log`. */
     fo_log_fn log;      /**< NULL: no log. */
     void *log_arg;      /**< Handed to log; must live until `closed` was delivered. */
+    struct fo_level_config levels; /**< Overflow, zones, last resort. */
 };
 
 /** All defaults. */
@@ -70,6 +72,17 @@ static inline struct fo_config fo_config_init(void)
     config.check_leases = false;
     config.log = NULL;
     config.log_arg = NULL;
+    config.levels = fo_level_config_init();
+    return config;
+}
+
+/** The behaviour of simple-failover-java, as far as it is a matter of configuration: its overflow, and
+ * no last resort. */
+static inline struct fo_config fo_config_compat(void)
+{
+    struct fo_config config = fo_config_init();
+    config.levels.overflow = FO_OVERFLOW_COMPAT;
+    config.levels.last_resort = FO_LAST_RESORT_NONE;
     return config;
 }
 
@@ -92,19 +105,20 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
                                                 struct fo_balancer **balancer);
 
 /**
- * Changes the weight function of a living balancer; health and counters stay.
+ * Changes weight function, overflow, zones and last resort of a living balancer; health and counters
+ * stay.
  *
- * @param config  not NULL; only `weight` may differ in effect: name, log, seed, row_limit,
+ * @param config  not NULL; `weight` and `levels` take effect: name, log, seed, row_limit,
  *                check_leases, group, runtime and trial are fixed at creation and are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
- *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or a number of `weight` out of
- *                    range: fix the caller; nothing was changed
+ *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something in `weight` or
+ *                    `levels` out of range: fix the caller; nothing was changed
  *         FO_CLOSED  the balancer is being destroyed
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the
- * update lock and waits for a grace period. Not from a weight function. When it returns, calls that
- * began before may still be asking the old weight function.
+ * update lock, builds the index anew (O(N)) and waits for a grace period. Not from a weight function.
+ * When it returns, calls that began before may still be asking the old weight function.
  */
 FO_API FO_MUST_USE fo_status fo_balancer_configure(struct fo_balancer *balancer,
                                                    const struct fo_config *config);
@@ -271,7 +285,9 @@ struct fo_pick_options {
     uint64_t require_tags;   /**< Only endpoints that have all of these tags; 0: any. */
     bool strict;             /**< false: when the exclusions leave nothing, they are dropped (a
                                   cluster of one must retry on itself); true: FO_UNAVAILABLE. */
-    bool reserved[7];        /**< Must be false. */
+    bool reserved[3];        /**< Must be false. */
+    uint32_t level_limit;    /**< Only levels below this one; 0: any. */
+    const char *zone;        /**< Only endpoints of this zone; NULL or "": any. */
 };
 
 static inline struct fo_pick_options fo_pick_options_init(void)
@@ -283,8 +299,10 @@ static inline struct fo_pick_options fo_pick_options_init(void)
     options.exclude_count = 0;
     options.require_tags = 0;
     options.strict = false;
-    for (i = 0; i < 7; i++)
+    for (i = 0; i < 3; i++)
         options.reserved[i] = false;
+    options.level_limit = 0;
+    options.zone = NULL;
     return options;
 }
 
@@ -295,7 +313,8 @@ static inline struct fo_pick_options fo_pick_options_init(void)
  * @param lease     [out] not NULL; filled on FO_OK, untouched otherwise; give it back exactly once
  *                  with fo_finish()
  * @return FO_OK
- *         FO_UNAVAILABLE  no endpoint, or every one is down or drained or of weight 0: shed or queue
+ *         FO_UNAVAILABLE  no endpoint that is not drained and has a weight; or, with last resort
+ *                         configured off, every one is down: shed or queue
  *         FO_CLOSED       the balancer is being destroyed: stop using it
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free, allocates
@@ -315,12 +334,16 @@ FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lea
  *
  * @param options  NULL: as fo_pick(). Retries exclude the endpoints that they have tried.
  * @return as fo_pick(), and
- *         FO_UNAVAILABLE  also when nothing has the tags, or strict and everything is excluded
- *         FO_EINVAL       a bad size, more than FO_EXCLUDE_MAX exclusions, or a NULL list of a
- *                         non-zero count: fix the caller
+ *         FO_UNAVAILABLE  also when nothing has the tags, the zone or a level below the limit, or strict
+ *                         and everything is excluded
+ *         FO_EINVAL       a bad size, more than FO_EXCLUDE_MAX exclusions, a NULL list of a
+ *                         non-zero count, or a reserved field set: fix the caller
  *
- * Threads and progress as fo_pick(). At worst, with required tags, O(distinct sets of tags × (log N +
- * exclusions)); O(log N + exclusions) without.
+ * When the level that is due has nothing within the limits, the others are looked at in order of
+ * preference, then, as a last resort, those that are down, then, unless strict, the excluded.
+ *
+ * Threads and progress as fo_pick(). At worst, with a required zone or tags, O(distinct sets of level,
+ * zone and tags × (log N + exclusions)); O(levels × (log N + exclusions)) without.
  */
 FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
                                           const struct fo_pick_options *options,

@@ -11,7 +11,7 @@
  *             fo_..._init() function. Fields are only ever appended: a caller compiled against an
  *             older header passes a smaller size and gets defaults for what it does not know; a
  *             newer caller's unknown, non-zero tail is refused with FO_EINVAL. Exceptions:
- *             fo_trial_config and fo_weight_function stand inside other structs and have reserved
+ *             fo_trial_config, fo_weight_function and fo_level_config stand inside others and have reserved
  *             fields instead, fo_update_entry has its size in the result that holds it, and
  *             fo_lease is 64 bytes for ever. Reserved fields must be 0, as the init functions
  *             leave them.

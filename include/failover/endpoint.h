@@ -45,12 +45,18 @@ struct fo_endpoint_config {
                              a trial succeeds. */
     uint64_t tags;      /**< Bits of your own meaning, for fo_pick_options.require_tags. */
     void *data;         /**< Yours, never touched; comes back in the `released` event. */
+    uint32_t level;     /**< 0 … FO_LEVEL_MAX (levels.h): level 0 is used first. */
+    bool degraded;      /**< Only when the endpoints that are not cannot take all the traffic. */
+    bool reserved[3];   /**< Must be false. */
+    const char *zone;   /**< Where it is, 1 … FO_NAME_MAX bytes; NULL or "": nowhere in particular;
+                             copied. A zone's name is remembered as long as the balancer lives. */
 };
 
-/** A configuration of weight 100 that starts healthy, without tags or data. */
+/** A configuration of weight 100 at level 0 that starts healthy, without tags, data or zone. */
 static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name)
 {
     struct fo_endpoint_config config;
+    int i;
     config.size = sizeof(config);
     config.name = name;
     config.max_weight = 100;
@@ -58,10 +64,16 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
     config.init_weight = FO_INIT_WEIGHT_MAX;
     config.tags = 0;
     config.data = NULL;
+    config.level = 0;
+    config.degraded = false;
+    for (i = 0; i < 3; i++)
+        config.reserved[i] = false;
+    config.zone = NULL;
     return config;
 }
 
-/** The endpoint's name, NUL-terminated. `endpoint` is not NULL, as in the next two. Wait-free. */
+/** The endpoint's name, NUL-terminated. `endpoint` is not NULL, as in the next four.
+ * Wait-free. */
 FO_API const char *fo_endpoint_name(const struct fo_endpoint *endpoint);
 
 /** The incarnation's id: never 0, never reused within its balancer. Wait-free. */
@@ -69,6 +81,12 @@ FO_API uint64_t fo_endpoint_id(const struct fo_endpoint *endpoint);
 
 /** The incarnation's `data`. Wait-free. */
 FO_API void *fo_endpoint_data(const struct fo_endpoint *endpoint);
+
+/** The endpoint's zone, "" if it has none. Valid as long as the balancer. Wait-free. */
+FO_API const char *fo_endpoint_zone(const struct fo_endpoint *endpoint);
+
+/** The level that it is at now (see levels.h). Wait-free. */
+FO_API uint32_t fo_endpoint_level(const struct fo_endpoint *endpoint);
 
 /** What a host's state is. */
 typedef enum fo_state {
@@ -99,11 +117,16 @@ struct fo_endpoint_info {
     uint64_t finished;  /**< Leases finished. */
     uint64_t failed;    /**< Of those, with FO_OUTCOME_FAILURE or FO_OUTCOME_DOWN. */
     uint64_t in_flight; /**< Open leases: started − finished. */
+    uint32_t level;     /**< The level that it is at now; see levels.h. */
+    bool degraded;      /**< As configured. */
+    bool reserved[3];
+    char zone[FO_NAME_MAX + 1]; /**< NUL-terminated; "": none. */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)
 {
     struct fo_endpoint_info info;
+    int i;
     info.size = sizeof(info);
     info.name[0] = '\0';
     info.id = 0;
@@ -120,6 +143,11 @@ static inline struct fo_endpoint_info fo_endpoint_info_init(void)
     info.finished = 0;
     info.failed = 0;
     info.in_flight = 0;
+    info.level = 0;
+    info.degraded = false;
+    for (i = 0; i < 3; i++)
+        info.reserved[i] = false;
+    info.zone[0] = '\0';
     return info;
 }
 

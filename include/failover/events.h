@@ -41,7 +41,11 @@ typedef enum fo_event_kind {
     FO_EVENT_RELEASED = 1 << 6,  /**< After removed: its last lease is finished. `data` is yours
                                       again. Exactly once for each incarnation. */
     FO_EVENT_CLOSED = 1 << 7,    /**< The balancer's last event; no endpoint. */
-    FO_EVENT_ALL = (1 << 8) - 1
+    FO_EVENT_EXHAUSTED = 1 << 8, /**< Nothing in the balancer is healthy any more: all endpoints
+                                      share the traffic, or picks are refused (levels.h). No
+                                      endpoint. */
+    FO_EVENT_AVAILABLE = 1 << 9, /**< Something is healthy, the first time or again. No endpoint. */
+    FO_EVENT_ALL = (1 << 10) - 1
 } fo_event_kind;
 
 /** The name of a kind, "down" for FO_EVENT_DOWN; "?" if unknown. Static, never NULL. */
@@ -66,12 +70,12 @@ struct fo_event {
     size_t size;
     fo_event_kind kind;
     const char *balancer; /**< fo_config.name */
-    const char *endpoint; /**< Its name; "" for FO_EVENT_CLOSED. */
-    uint64_t endpoint_id; /**< The incarnation; 0 for FO_EVENT_CLOSED. */
-    void *data;           /**< The incarnation's data; NULL for FO_EVENT_CLOSED. */
+    const char *endpoint; /**< Its name; "" for closed, exhausted and available. */
+    uint64_t endpoint_id; /**< The incarnation; 0 for those three. */
+    void *data;           /**< The incarnation's data; NULL for those three. */
     fo_state old_state;   /**< For down, trial and recovered: before and after. For added, updated,
-                               removed and released: both the state as last told. For FO_EVENT_CLOSED
-                               0, which is no fo_state. */
+                               removed and released: both the state as last told. For the three
+                               without an endpoint 0, which is no fo_state. */
     fo_state new_state;
     fo_reason reason;
     uint32_t missed; /**< Changes to or from down since the last event of this endpoint that were

@@ -12,6 +12,7 @@
 #include <failover/events.h>
 #include <failover/group.h>
 #include <failover/health.h>
+#include <failover/levels.h>
 #include <failover/runtime.h>
 
 #endif

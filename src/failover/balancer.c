@@ -6,6 +6,7 @@
 #include "atfork.h"
 #include "cold.h"
 #include "rcu.h"
+#include "review.h"
 #include "rng.h"
 #include "update.h"
 #include "weight.h"
@@ -18,6 +19,13 @@
 #define ROW_LIMIT_MAX 65535u
 
 /* ---- Creating ---------------------------------------------------------------------------- */
+
+/** What fo_balancer_configure() changes. */
+static bool live_config_is_valid(const struct fo_config *config)
+{
+    return fo__weight_function_is_valid(&config->weight) &&
+           fo__level_config_is_valid(&config->levels) && fo__zone_list_is_valid(&config->levels);
+}
 
 static bool config_is_valid(const struct fo_config *config)
 {
@@ -63,13 +71,14 @@ static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config
                             uint64_t seed)
 {
     struct fo__settings *settings = malloc(sizeof(*settings));
-    struct fo__snapshot *snapshot = fo__snapshot_create(NULL, 0, 0);
+    bool placed = fo__placement_init(&balancer->placement, &balancer->core.zones, &config->levels);
+    struct fo__snapshot *snapshot = fo__snapshot_create(&balancer->placement, NULL, 0, 0);
 
     atomic_init(&balancer->core.settings, settings);
     atomic_init(&balancer->core.snapshot, snapshot);
-    balancer->closed_snapshot = fo__snapshot_create(NULL, 0, 0);
+    balancer->closed_snapshot = fo__snapshot_create(&balancer->placement, NULL, 0, 0);
     balancer->name = strdup(config->name != NULL ? config->name : "");
-    if (settings == NULL || snapshot == NULL || balancer->closed_snapshot == NULL ||
+    if (settings == NULL || !placed || snapshot == NULL || balancer->closed_snapshot == NULL ||
         balancer->name == NULL || !fo__names_init(&balancer->names))
         return FO_NOMEM;
     fill_settings(settings, &config->weight);
@@ -89,6 +98,7 @@ static void free_parts(struct fo_balancer *balancer)
     fo__snapshot_destroy(balancer->closed_snapshot);
     fo__snapshot_destroy(fo__load_relaxed(&balancer->core.snapshot));
     free(fo__load_relaxed(&balancer->core.settings));
+    fo__zones_fini(&balancer->core.zones);
     free(balancer->name);
     free(balancer);
 }
@@ -123,6 +133,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     balancer->core.group_is_shared = balancer->group->shared;
     fo__row_set_init(&balancer->core.rows, id, row_limit, seed);
     atomic_init(&balancer->core.gate, id);
+    fo__review(&balancer->core, fo__load_relaxed(&balancer->core.snapshot));
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
     atomic_init(&balancer->alive, 1);
@@ -153,14 +164,45 @@ fo_status fo_balancer_create(const struct fo_config *config, struct fo_balancer 
 
 /* ---- Configuring ------------------------------------------------------------------------- */
 
+/** Publishes the members anew, under what places them now. Update lock held. */
+static fo_status place_anew(struct fo_balancer *balancer)
+{
+    struct fo__snapshot *snapshot = fo__snapshot_create(&balancer->placement, balancer->members,
+                                                        balancer->count, balancer->index_end);
+
+    if (snapshot == NULL)
+        return FO_NOMEM;
+    fo__update_publish(balancer, snapshot, NULL, 0);
+    return FO_OK;
+}
+
+/** Takes over what can be changed; on failure everything is as before. Update lock held. */
+static fo_status configure(struct fo_balancer *balancer, const struct fo_config *config,
+                           struct fo__settings **settings)
+{
+    struct fo__placement before = balancer->placement;
+
+    if (balancer->closing)
+        return FO_CLOSED;
+    if (!fo__placement_init(&balancer->placement, &balancer->core.zones, &config->levels))
+        return FO_NOMEM;
+    if (place_anew(balancer) != FO_OK) {
+        balancer->placement = before;
+        return FO_NOMEM;
+    }
+    *settings = fo__exchange_acq_rel(&balancer->core.settings, *settings);
+    fo__rcu_synchronize();
+    return FO_OK;
+}
+
 fo_status fo_balancer_configure(struct fo_balancer *balancer, const struct fo_config *config)
 {
     struct fo_config ours = fo_config_init();
     struct fo__settings *settings;
-    bool closing;
+    fo_status status;
 
     if (balancer == NULL || config == NULL || !fo__abi_read(&ours, sizeof(ours), config) ||
-        !fo__weight_function_is_valid(&ours.weight))
+        !live_config_is_valid(&ours))
         return FO_EINVAL;
     settings = malloc(sizeof(*settings));
     if (settings == NULL)
@@ -168,15 +210,11 @@ fo_status fo_balancer_configure(struct fo_balancer *balancer, const struct fo_co
     fill_settings(settings, &ours.weight);
     fo__cold_begin();
     pthread_mutex_lock(&balancer->update_lock);
-    closing = balancer->closing;
-    if (!closing) {
-        settings = fo__exchange_acq_rel(&balancer->core.settings, settings);
-        fo__rcu_synchronize();
-    }
+    status = configure(balancer, &ours, &settings);
     pthread_mutex_unlock(&balancer->update_lock);
     fo__cold_end();
     free(settings);
-    return closing ? FO_CLOSED : FO_OK;
+    return status;
 }
 
 /* ---- Destroying -------------------------------------------------------------------------- */
@@ -212,7 +250,6 @@ void fo_balancer_destroy(struct fo_balancer *balancer)
 static fo_status set_drained(struct fo_balancer *balancer, const char *name, bool drained)
 {
     struct fo_endpoint *endpoint = fo__names_get(&balancer->names, name);
-    struct fo__snapshot *snapshot;
 
     if (balancer->closing)
         return FO_CLOSED;
@@ -221,12 +258,10 @@ static fo_status set_drained(struct fo_balancer *balancer, const char *name, boo
     if (fo__load_relaxed(&endpoint->drained) == drained)
         return FO_OK;
     fo__store_relaxed(&endpoint->drained, drained);
-    snapshot = fo__snapshot_create(balancer->members, balancer->count, balancer->index_end);
-    if (snapshot == NULL) {
+    if (place_anew(balancer) != FO_OK) {
         fo__store_relaxed(&endpoint->drained, !drained);
         return FO_NOMEM;
     }
-    fo__update_publish(balancer, snapshot, NULL, 0);
     fo__endpoint_tell(endpoint, FO__PENDING_UPDATED);
     return FO_OK;
 }

@@ -14,9 +14,9 @@
 #define FO__OFFERS 16u /* trials on offer at once */
 #define FO__ATTENTION_OFFER(i) (UINT64_C(1) << (FO__ATTENTION_SHIFT + (i)))
 #define FO__ATTENTION_OFFERS (((UINT64_C(1) << FO__OFFERS) - 1) << FO__ATTENTION_SHIFT)
-#define FO__ATTENTION_CHECK                                                                        \
-    FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
-#define FO__ATTENTION_SHIFT 47
+#define FO__ATTENTION_CHECK FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
+#define FO__ATTENTION_LEVELS FO__ATTENTION_OFFER(FO__OFFERS + 1) /* not all traffic is tier 0's */
+#define FO__ATTENTION_SHIFT 46
 
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
 struct fo__settings {
@@ -33,6 +33,8 @@ struct fo__core {
     _Atomic uint64_t gate;
     _Atomic uint32_t leaving; /* endpoints that may be draining: finishes must look (release.h) */
     struct fo__settings *_Atomic settings;
+
+    struct fo__zones zones; /* for picks within one */
 
     /* Otherwise by first calls of threads. */
     struct fo__row_set rows;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Drawing from the sum tree, for picks whose samples are mostly refused.
+ * Drawing from a tier by sums, for picks whose samples are mostly refused.
  *
- * The slots that a pick may have are ranges of equal tags minus the excluded. Their worth is a
- * difference of prefix sums; a random number below it is a place in the measure, and the tree finds
- * the slot that covers it: O(distinct tags × log N), exact while nothing moves.
+ * The slots that a pick may have are ranges of one zone and equal tags minus the excluded. Their worth
+ * is a difference of prefix sums; a random number below it is a place in the measure, and the tree finds
+ * the slot that covers it: O(ranges × log N), exact while nothing moves.
  *
  * A slot that is found is checked against its host word. In a group of several balancers a tree may
  * be behind the words (snapshot.h): then the block of 16 slots that the draw landed in is mended and
@@ -13,6 +13,7 @@
  */
 #include "pick.h"
 
+#include "review.h"
 #include "rng.h"
 
 #define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
@@ -28,83 +29,101 @@ static void weigh_excluded(const struct fo__snapshot *snapshot, const struct fo_
     }
 }
 
-/** Where a range of slots begins in the measure and how much it is worth. */
-static uint64_t range_worth(const struct fo__snapshot *snapshot, const struct fo__tag_range *range,
-                            const struct fo__without *without, uint64_t *begin)
+/** What a span of slots begins at in the measure, and how much it is worth. */
+static uint64_t span_worth(const struct fo__snapshot *snapshot, uint32_t first, uint32_t slots_end,
+                           const struct fo__without *without, uint64_t *begin)
 {
-    uint64_t end = fo__sumtree_before(&snapshot->tree, range->end, without);
+    uint64_t end = fo__sumtree_before(&snapshot->tree, slots_end, without);
 
-    *begin = fo__sumtree_before(&snapshot->tree, range->first, without);
+    *begin = first > 0 ? fo__sumtree_before(&snapshot->tree, first, without) : 0;
     return end > *begin ? end - *begin : 0;
 }
 
-static bool range_is_allowed(const struct fo__tag_range *range, const struct fo__limits *limits)
+static bool is_in(const struct fo__tier *tier, uint32_t slot)
 {
-    return (range->tags & limits->require_tags) == limits->require_tags;
+    return slot - tier->first < tier->n; /* unsigned: also false in front of it */
 }
 
-/** One draw over the whole tree; FO__NO_SLOT when it is worth nothing. */
+/** One draw over the whole tier; FO__NO_SLOT when it is worth nothing. */
 static uint32_t draw_many(const struct fo__snapshot *snapshot, struct fo__row *row,
-                          const struct fo__without *without)
+                          const struct fo__tier *tier, const struct fo__without *without)
 {
-    uint64_t total = fo__sumtree_total(&snapshot->tree);
+    uint64_t total = fo__load_relaxed(&tier->worth);
+    uint64_t begin = 0;
 
     for (uint32_t i = 0; i < without->count; i++)
-        total = total > without->worth[i] ? total - without->worth[i] : 0;
+        if (is_in(tier, without->slot[i]))
+            total = total > without->worth[i] ? total - without->worth[i] : 0;
     if (total == 0 || total > UINT64_MAX / 2)
         return FO__NO_SLOT;
-    return fo__sumtree_find(&snapshot->tree, fo__rng_below(&row->rng, total), without);
+    if (tier->first > 0)
+        begin = fo__sumtree_before(&snapshot->tree, tier->first, without);
+    return fo__sumtree_find(&snapshot->tree, begin + fo__rng_below(&row->rng, total), without);
 }
 
-/** One draw from a tree of a single node, which a plain pass over the leaves answers soonest. */
+/** One draw from a tier of few slots, which a plain pass over the leaves answers soonest. */
 static uint32_t draw_few(const struct fo__snapshot *snapshot, struct fo__row *row,
-                         const struct fo__without *without)
+                         const struct fo__tier *tier, const struct fo__without *without)
 {
     uint64_t worth[FO__SUMTREE_FANOUT];
-    uint32_t n = (uint32_t)snapshot->n;
     uint64_t total = 0;
     uint64_t sum = 0;
     uint32_t passed = 0;
     uint64_t at;
 
-    for (uint32_t i = 0; i < n; i++) {
-        worth[i] = fo__load_relaxed(&snapshot->tree.node[0][i]);
+    for (uint32_t i = 0; i < tier->n; i++) {
+        worth[i] = fo__load_relaxed(&snapshot->tree.node[0][tier->first + i]);
         total += worth[i];
     }
     for (uint32_t i = 0; i < without->count; i++) {
-        total -= worth[without->slot[i]];
-        worth[without->slot[i]] = 0;
+        uint32_t number = without->slot[i] - tier->first;
+
+        if (number < tier->n) {
+            total -= worth[number];
+            worth[number] = 0;
+        }
     }
     if (total == 0)
         return FO__NO_SLOT;
     at = fo__rng_below(&row->rng, total);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < tier->n; i++) {
         sum += worth[i];
         passed += sum <= at ? 1 : 0;
     }
-    return passed;
+    return tier->first + passed;
 }
 
-/** One draw over the ranges that have the tags. */
-static uint32_t draw_tagged(const struct fo__snapshot *snapshot, struct fo__row *row,
-                            const struct fo__limits *limits, const struct fo__without *without)
+static bool is_range_of(const struct fo__range *range, const struct fo__snapshot *snapshot,
+                        const struct fo__tier *tier, const struct fo__limits *limits)
+{
+    return &snapshot->tier[range->tier] == tier && fo__limits_allow_range(limits, range);
+}
+
+/** One draw over the tier's ranges that are allowed. */
+static uint32_t draw_ranges(const struct fo__snapshot *snapshot, struct fo__row *row,
+                            const struct fo__tier *tier, const struct fo__limits *limits,
+                            const struct fo__without *without)
 {
     uint64_t total = 0;
     uint64_t begin;
     uint64_t at;
 
-    for (uint32_t i = 0; i < snapshot->range_count; i++)
-        if (range_is_allowed(&snapshot->ranges[i], limits))
-            total += range_worth(snapshot, &snapshot->ranges[i], without, &begin);
+    for (uint32_t i = 0; i < snapshot->range_count; i++) {
+        const struct fo__range *range = &snapshot->ranges[i];
+
+        if (is_range_of(range, snapshot, tier, limits))
+            total += span_worth(snapshot, range->first, range->end, without, &begin);
+    }
     if (total == 0)
         return FO__NO_SLOT;
     at = fo__rng_below(&row->rng, total);
     for (uint32_t i = 0; i < snapshot->range_count; i++) {
+        const struct fo__range *range = &snapshot->ranges[i];
         uint64_t worth;
 
-        if (!range_is_allowed(&snapshot->ranges[i], limits))
+        if (!is_range_of(range, snapshot, tier, limits))
             continue;
-        worth = range_worth(snapshot, &snapshot->ranges[i], without, &begin);
+        worth = span_worth(snapshot, range->first, range->end, without, &begin);
         if (at < worth)
             return fo__sumtree_find(&snapshot->tree, begin + at, without);
         at -= worth;
@@ -112,13 +131,40 @@ static uint32_t draw_tagged(const struct fo__snapshot *snapshot, struct fo__row 
     return FO__NO_SLOT; /* the sums shrank between the two passes */
 }
 
-static void mend_block(struct fo__snapshot *snapshot, uint32_t slot)
+static uint32_t draw_one(const struct fo__snapshot *snapshot, struct fo__row *row,
+                         const struct fo__tier *tier, const struct fo__limits *limits)
+{
+    struct fo__without without;
+
+    if (!fo__limits_by_range(limits) && tier->n <= FO__SUMTREE_FANOUT)
+        return draw_few(snapshot, row, tier, &limits->without);
+    weigh_excluded(snapshot, limits, &without);
+    return fo__limits_by_range(limits) ? draw_ranges(snapshot, row, tier, limits, &without)
+                                       : draw_many(snapshot, row, tier, &without);
+}
+
+/** Whether a slot that was drawn is worth something, and, where sums may be behind, what they say. In
+ * a group of its own they are behind for the moment of a race at most, and drawing cost the less. */
+static bool holds_good(const struct fo__core *core, const struct fo__snapshot *snapshot,
+                       uint32_t slot, uint64_t word)
+{
+    uint64_t counted = fo__load_relaxed(&snapshot->tree.node[0][slot]);
+
+    if (!core->group_is_shared)
+        return counted > 0 && fo__slot_fraction(snapshot, slot, word) > 0;
+    return counted > 0 && counted == fo__slot_worth(snapshot, slot, word);
+}
+
+/* ---- Sums that are behind ------------------------------------------------------------------ */
+
+static void mend_block(struct fo__core *core, struct fo__snapshot *snapshot, uint32_t slot)
 {
     uint32_t first = slot - slot % FO__SUMTREE_FANOUT;
     uint32_t end = first + FO__SUMTREE_FANOUT;
 
     for (uint32_t i = first; i < end && i < snapshot->count; i++)
         fo__snapshot_mend(snapshot, i);
+    fo__review(core, snapshot);
 }
 
 /** Whether somebody in the group changed a word since this balancer last mended everything. */
@@ -139,15 +185,17 @@ static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
  * that are behind. */
 static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct fo__row *row,
-                                   const struct fo__limits *limits, uint64_t *word)
+                                   const struct fo__tier *tier, const struct fo__limits *limits,
+                                   uint64_t *word)
 {
+    uint32_t end = tier->first + tier->n;
     uint64_t total = 0;
     uint64_t at;
 
-    for (uint32_t i = 0; i < snapshot->count; i++)
+    for (uint32_t i = tier->first; i < end; i++)
         total += live_worth(snapshot, i, limits, word);
     at = fo__rng_below(&row->rng, total);
-    for (uint32_t i = 0; i < snapshot->count; i++) {
+    for (uint32_t i = tier->first; i < end; i++) {
         uint64_t worth = live_worth(snapshot, i, limits, word);
 
         if (at < worth)
@@ -157,64 +205,134 @@ static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct f
     return NULL;
 }
 
-static uint32_t draw_one(const struct fo__snapshot *snapshot, struct fo__row *row,
-                         const struct fo__limits *limits)
-{
-    struct fo__without without;
-
-    if (limits->require_tags == 0 && snapshot->n <= FO__SUMTREE_FANOUT)
-        return draw_few(snapshot, row, &limits->without);
-    weigh_excluded(snapshot, limits, &without);
-    return limits->require_tags == 0 ? draw_many(snapshot, row, &without)
-                                     : draw_tagged(snapshot, row, limits, &without);
-}
-
-/** Whether a slot that was drawn is worth something, and, where sums may be behind, what they say. In
- * a group of its own they are behind for the moment of a race at most, and drawing cost the less. */
-static bool holds_good(const struct fo__core *core, const struct fo__snapshot *snapshot,
-                       uint32_t slot, uint64_t word)
-{
-    uint64_t counted = fo__load_relaxed(&snapshot->tree.node[0][slot]);
-
-    if (!core->group_is_shared)
-        return counted > 0 && fo__slot_fraction(snapshot, slot, word) > 0;
-    return counted > 0 && counted == fo__slot_worth(snapshot, slot, word);
-}
+/* ---- By live weight ------------------------------------------------------------------------ */
 
 /** Draws until a slot holds good. *worthless: there is nothing to draw from. */
 static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snapshot *snapshot,
-                                          struct fo__row *row, const struct fo__limits *limits,
-                                          uint64_t *word, bool *worthless)
+                                          struct fo__row *row, const struct fo__tier *tier,
+                                          const struct fo__limits *limits, uint64_t *word,
+                                          bool *worthless)
 {
     for (int draws = 0; draws < DRAWS; draws++) {
-        uint32_t slot = draw_one(snapshot, row, limits);
+        uint32_t slot = draw_one(snapshot, row, tier, limits);
 
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
             return NULL;
         *word = fo__load_acquire(snapshot->slot[slot].word);
-        if (holds_good(core, snapshot, slot, *word) && fo__limits_allow(limits, snapshot, slot))
+        if (holds_good(core, snapshot, slot, *word) && is_in(tier, slot) &&
+            fo__limits_allow(limits, snapshot, slot))
             return &snapshot->slot[slot];
-        mend_block(snapshot, slot);
+        mend_block(core, snapshot, slot);
     }
     return NULL;
 }
 
 const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
-                                          struct fo__row *row, const struct fo__limits *limits,
-                                          uint64_t *word)
+                                          struct fo__row *row, const struct fo__tier *tier,
+                                          const struct fo__limits *limits, uint64_t *word)
 {
     uint64_t changes = 0;
     bool worthless;
-    const struct fo__slot *slot = try_to_draw(core, snapshot, row, limits, word, &worthless);
+    const struct fo__slot *slot = try_to_draw(core, snapshot, row, tier, limits, word, &worthless);
     bool behind = slot == NULL && is_behind(core, &changes);
 
     if (slot != NULL)
         return slot;
     if (worthless && !behind) /* not behind *now*: if another pick has just caught up, look again */
-        return try_to_draw(core, snapshot, row, limits, word, &worthless);
+        return try_to_draw(core, snapshot, row, tier, limits, word, &worthless);
     /* Marked when the sums are whole: until then every pick that finds nothing looks for itself. */
     if (fo__snapshot_mend_all(snapshot) && behind)
         fo__store_release(&core->changes_seen, changes);
-    return scan(snapshot, row, limits, word);
+    fo__review(core, snapshot);
+    return scan(snapshot, row, tier, limits, word);
+}
+
+/* ---- By max weight ------------------------------------------------------------------------- */
+
+/** Excluded slots of the tier in ascending order: so a place in the measure can step over them. */
+static uint32_t sort_excluded(const struct fo__tier *tier, const struct fo__limits *limits,
+                              uint32_t *sorted)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < limits->without.count; i++) {
+        uint32_t slot = limits->without.slot[i];
+        uint32_t at = count;
+
+        if (!is_in(tier, slot))
+            continue;
+        for (; at > 0 && sorted[at - 1] > slot; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = slot;
+        count++;
+    }
+    return count;
+}
+
+/** Units of slots [first, end) without the excluded. */
+static uint64_t span_units(const struct fo__snapshot *snapshot, uint32_t first, uint32_t end,
+                           const uint32_t *excluded, uint32_t count)
+{
+    uint64_t units = snapshot->units_before[end] - snapshot->units_before[first];
+
+    for (uint32_t i = 0; i < count; i++)
+        if (excluded[i] >= first && excluded[i] < end)
+            units -= fo__slot_units(snapshot, excluded[i]);
+    return units;
+}
+
+/** The slot in [first, end) that covers the place `at` of span_units(). */
+static uint32_t find_units(const struct fo__snapshot *snapshot, uint32_t first, uint32_t end,
+                           uint64_t at, const uint32_t *excluded, uint32_t count)
+{
+    at += snapshot->units_before[first];
+    for (uint32_t i = 0; i < count; i++)
+        if (excluded[i] >= first && excluded[i] < end &&
+            snapshot->units_before[excluded[i]] <= at)
+            at += fo__slot_units(snapshot, excluded[i]);
+    while (end - first > 1) {
+        uint32_t middle = first + (end - first) / 2;
+
+        if (snapshot->units_before[middle] <= at)
+            first = middle;
+        else
+            end = middle;
+    }
+    return first;
+}
+
+const struct fo__slot *fo__draw_regardless(const struct fo__snapshot *snapshot, struct fo__row *row,
+                                           const struct fo__tier *tier,
+                                           const struct fo__limits *limits, uint64_t *word)
+{
+    uint32_t excluded[FO_EXCLUDE_MAX];
+    uint32_t count = sort_excluded(tier, limits, excluded);
+    const struct fo__slot *slot;
+    uint64_t total = 0;
+    uint64_t at;
+
+    for (uint32_t i = 0; i < snapshot->range_count; i++)
+        if (is_range_of(&snapshot->ranges[i], snapshot, tier, limits))
+            total += span_units(snapshot, snapshot->ranges[i].first, snapshot->ranges[i].end,
+                                excluded, count);
+    if (total == 0)
+        return NULL;
+    at = fo__rng_below(&row->rng, total);
+    for (uint32_t i = 0;; i++) {
+        const struct fo__range *range = &snapshot->ranges[i];
+        uint64_t units;
+
+        if (!is_range_of(range, snapshot, tier, limits))
+            continue;
+        units = span_units(snapshot, range->first, range->end, excluded, count);
+        if (at < units) {
+            slot = &snapshot->slot[find_units(snapshot, range->first, range->end, at, excluded,
+                                              count)];
+            break;
+        }
+        at -= units;
+    }
+    *word = fo__load_acquire(slot->word);
+    return slot;
 }

@@ -25,6 +25,33 @@ struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *
     return endpoint;
 }
 
+struct fo__endpoint_settings *
+fo__endpoint_settings_create(const struct fo_endpoint_config *config, const struct fo__zone *zone)
+{
+    struct fo__endpoint_settings *settings = malloc(sizeof(*settings));
+
+    if (settings == NULL)
+        return NULL;
+    settings->max_weight = config->max_weight;
+    settings->min_weight = config->min_weight;
+    settings->tags = config->tags;
+    settings->level = config->level;
+    settings->degraded = config->degraded;
+    settings->zone = zone;
+    return settings;
+}
+
+bool fo__endpoint_settings_equal(const struct fo__endpoint_settings *settings,
+                                 const struct fo_endpoint_config *config)
+{
+    const char *zone = settings->zone != NULL ? settings->zone->name : "";
+
+    return settings->max_weight == config->max_weight &&
+           settings->min_weight == config->min_weight && settings->tags == config->tags &&
+           settings->level == config->level && settings->degraded == config->degraded &&
+           strcmp(zone, config->zone != NULL ? config->zone : "") == 0;
+}
+
 void fo__endpoint_destroy(struct fo_endpoint *endpoint)
 {
     if (endpoint == NULL)
@@ -69,4 +96,19 @@ uint64_t fo_endpoint_id(const struct fo_endpoint *endpoint)
 void *fo_endpoint_data(const struct fo_endpoint *endpoint)
 {
     return endpoint->data;
+}
+
+const char *fo_endpoint_zone(const struct fo_endpoint *endpoint)
+{
+    const struct fo__zone *zone;
+
+    fo__rcu_read_lock();
+    zone = fo__load_acquire(&endpoint->settings)->zone;
+    fo__rcu_read_unlock();
+    return zone != NULL ? zone->name : ""; /* zones outlive settings */
+}
+
+uint32_t fo_endpoint_level(const struct fo_endpoint *endpoint)
+{
+    return fo__load_relaxed(&endpoint->level);
 }

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "release.h"
 #include "row.h"
+#include "zone.h"
 
 #include <failover/endpoint.h>
 
@@ -20,6 +21,9 @@ struct fo__endpoint_settings {
     double max_weight;
     double min_weight;
     uint64_t tags;
+    uint32_t level; /* as configured */
+    bool degraded;
+    const struct fo__zone *zone; /* NULL: none */
 };
 
 /* What the dispatcher has to tell; bits of fo_endpoint.pending. */
@@ -52,6 +56,7 @@ struct fo_endpoint {
     /* Under the balancer's update lock. */
     struct fo__name *entry; /* the name's in the index, while it is a member or leaving */
     _Atomic bool drained;   /* written under the lock, read by views */
+    _Atomic uint32_t level; /* that it is at; written under the lock */
     bool mentioned;         /* scratch of one update, as the next two */
     bool leaves;
     struct fo__endpoint_settings *next_settings;
@@ -78,6 +83,14 @@ struct fo_endpoint {
 /** Allocates an endpoint on a host; the caller fills settings and base. NULL: out of memory. */
 struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *host, uint64_t id,
                                         void *data);
+
+/** Settings as configured, with that zone, which is the configuration's. NULL: out of memory. */
+struct fo__endpoint_settings *
+fo__endpoint_settings_create(const struct fo_endpoint_config *config, const struct fo__zone *zone);
+
+/** Whether the settings are those of a configuration. */
+bool fo__endpoint_settings_equal(const struct fo__endpoint_settings *settings,
+                                 const struct fo_endpoint_config *config);
 
 /** Frees an endpoint and its settings. */
 void fo__endpoint_destroy(struct fo_endpoint *endpoint);

@@ -5,6 +5,7 @@
  *           ─► balancer  ─► `closed`, free
  *     batch ─► each endpoint: compare with what was told last, tell the difference in order
  *           ─► released?  ─► dead
+ *           ─► its balancer: is anything healthy, and was it?
  *     dead  ─► one grace period for all ─► free, or once it is out of the queue
  *
  * Nothing is stored per event. An endpoint has pending bits (set by updates and the last finish) and
@@ -17,6 +18,7 @@
 #include "cold.h"
 #include "members.h"
 #include "rcu.h"
+#include "review.h"
 #include "trial.h"
 
 #include <failover/events.h>
@@ -99,6 +101,26 @@ static size_t tell_release(struct fo_runtime *runtime, struct fo_endpoint *endpo
     return tell_membership(endpoint, FO_EVENT_RELEASED);
 }
 
+/** Tells when the last healthy endpoint of a balancer has gone, or the first has come. */
+static size_t tell_availability(struct fo_balancer *balancer)
+{
+    struct fo_event event = {.endpoint = ""};
+    const struct fo__snapshot *snapshot;
+    fo_balancer_state state;
+    bool closed;
+
+    fo__rcu_read_lock();
+    snapshot = fo__load_acquire(&balancer->core.snapshot);
+    state = (fo_balancer_state)fo__load_relaxed(&snapshot->state);
+    closed = snapshot->closed;
+    fo__rcu_read_unlock();
+    if (closed || fo__state_is_available(state) == balancer->told_available)
+        return 0;
+    balancer->told_available = fo__state_is_available(state);
+    event.kind = balancer->told_available ? FO_EVENT_AVAILABLE : FO_EVENT_EXHAUSTED;
+    return deliver(balancer, &event);
+}
+
 static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
 {
     size_t told = 0;
@@ -119,7 +141,7 @@ static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
     }
     if (take_pending(endpoint, FO__PENDING_RELEASED))
         told += tell_release(runtime, endpoint);
-    return told;
+    return told + tell_availability(fo__balancer_of(endpoint->core));
 }
 
 /* ---- Collecting -------------------------------------------------------------------------- */
@@ -144,6 +166,7 @@ static void mend(struct fo_endpoint *endpoint)
     slot = fo__snapshot_slot(snapshot, endpoint->id);
     if (slot != FO__NO_SLOT)
         fo__snapshot_mend(snapshot, slot);
+    fo__review(endpoint->core, snapshot);
     fo__rcu_read_unlock();
 }
 

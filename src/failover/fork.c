@@ -19,6 +19,7 @@
  */
 #include "cold.h"
 #include "lease.h"
+#include "review.h"
 #include "rng.h"
 #include "update.h"
 
@@ -61,10 +62,13 @@ static void end_leaver(struct fo_endpoint *endpoint)
 
 /** A thread that is gone may have changed a word and not the contribution, or a contribution and not
  * the sums above. */
-static void mend_sums(struct fo__snapshot *snapshot)
+static void mend_sums(struct fo__core *core)
 {
-    fo__sumtree_sum_up(&snapshot->tree);
+    struct fo__snapshot *snapshot = fo__load_relaxed(&core->snapshot);
+
+    fo__snapshot_sum_up(snapshot);
     (void)fo__snapshot_mend_all(snapshot);
+    fo__review(core, snapshot);
 }
 
 static void end_leases(struct fo_balancer *balancer)
@@ -75,7 +79,7 @@ static void end_leases(struct fo_balancer *balancer)
         end_member(balancer->members[i]);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)
         end_leaver(at);
-    mend_sums(fo__load_relaxed(&balancer->core.snapshot));
+    mend_sums(&balancer->core);
 }
 
 fo_status fo_after_fork(void)

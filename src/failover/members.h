@@ -26,9 +26,11 @@ struct fo_balancer {
 
     struct fo__listeners listeners;
     struct fo__node node; /* queued when it may be freed */
+    bool told_available;  /* the dispatcher's: whether listeners think that anything is healthy */
     _Atomic uint32_t alive;
 
     pthread_mutex_t update_lock; /* guards the rest */
+    struct fo__placement placement;
     struct fo__names names;
     struct fo_endpoint **members; /* in order of joining */
     uint32_t count;

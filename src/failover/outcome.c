@@ -19,6 +19,7 @@
 #include "outcome.h"
 
 #include "rcu.h"
+#include "review.h"
 #include "weight.h"
 
 #include <math.h>
@@ -186,8 +187,10 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
         return false;
     snapshot = fo__load_acquire(&core->snapshot);
     slot = fo__snapshot_slot(snapshot, endpoint->id);
-    if (slot != FO__NO_SLOT && fo__word_health(before) != fo__word_health(after))
+    if (slot != FO__NO_SLOT && fo__word_health(before) != fo__word_health(after)) {
         fo__snapshot_mend(snapshot, slot);
+        fo__review(core, snapshot);
+    }
     if (slot == FO__NO_SLOT || core->group_is_shared)
         fo__add_release(core->group_changes, 1);
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a

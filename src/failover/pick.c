@@ -10,9 +10,10 @@
  *     gate ─► row ─► snapshot ─► first sample ─► host word is whole? ─► count, fill lease
  *      │ attention, or                            │ no: accept with probability health ──▲
  *      │ no row yet                               ▼ refused
- *      │                          pick_again(): redraw up to 8 times ─► sum tree ─► FO_UNAVAILABLE
- *      ▼
- *     pick_aside() ─► pick_slow(): trial on offer? ─► as above, within limits ─► without exclusions
+ *      │                          pick_again(): redraw up to 8 times ─► sum tree
+ *      ▼                                          ▼ tier 0 has nothing
+ *     pick_aside() ─► run(): trial on offer? ─► the tier whose turn it is ─► the others, best first
+ *                     ─► without exclusions ─► last resort ─► FO_UNAVAILABLE
  *
  * First sample. The row's Weyl sequence x += 2^64/φ is a low-discrepancy sequence: after any k·N
  * samples each of N equal columns was hit k times, give or take 4, where random numbers drift by √k.
@@ -47,12 +48,13 @@
 #define MANY 4096
 #define RUN_MASK ((UINT64_C(1) << 20) - 1) /* lower bits of a Weyl word: they count a run */
 
-const struct fo__limits fo__no_limits;
+const struct fo__limits fo__no_limits = {.level_limit = UINT32_MAX};
 
-static inline const struct fo__slot *sample_at(const struct fo__snapshot *snapshot, uint64_t x)
+/** The slot that x falls on, of n that begin at `slots`. */
+static inline const struct fo__slot *sample_at(const struct fo__slot *slots, uint64_t n, uint64_t x)
 {
-    const struct fo__slot *own = &snapshot->slot[fo__mul_high(x, snapshot->n)];
-    uint32_t coin = (uint32_t)((x * snapshot->n) >> 32);
+    const struct fo__slot *own = &slots[fo__mul_high(x, n)];
+    uint32_t coin = (uint32_t)((x * n) >> 32);
 
     __asm__("" : "+r"(own)); /* or else gcc works its address out twice, to spare a displacement */
 
@@ -91,18 +93,26 @@ static inline const struct fo__slot *first_sample(const struct fo__snapshot *sna
     uint64_t x = fo__load_relaxed(&row->weyl);
 
     fo__store_relaxed(&row->weyl, x + FO__GOLDEN);
-    return sample_at(snapshot, x);
+    return sample_at(snapshot->slot, snapshot->n, x);
 }
 
-static const struct fo__slot *first_sample_slow(const struct fo__snapshot *snapshot,
-                                                struct fo__row *row)
+/** As first_sample(), of any tier, and at a run's beginning. */
+static const struct fo__slot *first_sample_of(const struct fo__snapshot *snapshot,
+                                              const struct fo__tier *tier, struct fo__row *row)
 {
-    const struct fo__slot *slot = first_sample(snapshot, row);
-    uint64_t next = fo__load_relaxed(&row->weyl);
+    uint64_t x = fo__load_relaxed(&row->weyl);
+    uint64_t next = x + FO__GOLDEN;
 
-    if (((next - FO__GOLDEN) & RUN_MASK) == 0)
-        fo__store_relaxed(&row->weyl, (fo__rng_next(&row->rng) & ~RUN_MASK) | (next & RUN_MASK));
-    return slot;
+    if ((x & RUN_MASK) == 0)
+        next = (fo__rng_next(&row->rng) & ~RUN_MASK) | (next & RUN_MASK);
+    fo__store_relaxed(&row->weyl, next);
+    return sample_at(&snapshot->slot[tier->first], tier->n, x);
+}
+
+static inline const struct fo__slot *next_sample(const struct fo__snapshot *snapshot,
+                                                 const struct fo__tier *tier, struct fo__row *row)
+{
+    return sample_at(&snapshot->slot[tier->first], tier->n, fo__rng_next(&row->rng));
 }
 
 /** Whether a slot whose host is not whole is taken all the same: with the probability of its health. */
@@ -120,33 +130,34 @@ static inline bool accept(const struct fo__snapshot *snapshot, const struct fo__
     return fo__word_is_whole(word) || accept_ill(snapshot, slot, word, row);
 }
 
-/* ---- The long way ------------------------------------------------------------------------ */
+/* ---- Of a tier -------------------------------------------------------------------------- */
 
 /* The less of the weight is up, the sooner redrawing is given up: at 1 / 8 of it, eight draws find
- * something in two of three cases only, and the tree would have been cheaper. Of few endpoints the
- * tree is a single node, cheaper than a second draw. */
-static uint32_t redraws_worth_it(const struct fo__snapshot *snapshot)
+ * something in two of three cases only, and the tree would have been cheaper. Few endpoints are a
+ * single node of the tree, cheaper than a second draw. */
+static uint32_t redraws_worth_it(const struct fo__tier *tier)
 {
-    uint64_t total = fo__sumtree_total(&snapshot->tree);
+    uint64_t worth = fo__load_relaxed(&tier->worth);
 
-    if (snapshot->n <= FO__SUMTREE_FANOUT)
+    if (tier->n <= FO__SUMTREE_FANOUT)
         return 0;
-    return total > snapshot->units_sum / 4 ? REDRAWS : total > snapshot->units_sum / 8 ? 2 : 0;
+    return worth > tier->units_sum / 4 ? REDRAWS : worth > tier->units_sum / 8 ? 2 : 0;
 }
 
-/** Any slot by redrawing, then by the tree, with the host word that it was taken for; NULL when all are
- * worth nothing. */
+/** Any slot of the tier by redrawing, then by the tree, with the host word that it was taken for; NULL
+ * when all are worth nothing. */
 static const struct fo__slot *redraw_any(struct fo__core *core, struct fo__snapshot *snapshot,
-                                         struct fo__row *row, uint64_t *word)
+                                         struct fo__row *row, const struct fo__tier *tier,
+                                         uint64_t *word)
 {
-    for (uint32_t redraws = redraws_worth_it(snapshot); redraws > 0; redraws--) {
-        const struct fo__slot *slot = sample_at(snapshot, fo__rng_next(&row->rng));
+    for (uint32_t redraws = redraws_worth_it(tier); redraws > 0; redraws--) {
+        const struct fo__slot *slot = next_sample(snapshot, tier, row);
 
         *word = fo__load_acquire(slot->word);
         if (accept(snapshot, slot, *word, row))
             return slot;
     }
-    return fo__draw_from_tree(core, snapshot, row, &fo__no_limits, word);
+    return fo__draw_from_tree(core, snapshot, row, tier, &fo__no_limits, word);
 }
 
 static inline bool accept_within(const struct fo__limits *limits,
@@ -161,34 +172,45 @@ static inline bool accept_within(const struct fo__limits *limits,
 /** As redraw_any(), within limits. */
 static const struct fo__slot *redraw_within(const struct fo__limits *limits, struct fo__core *core,
                                             struct fo__snapshot *snapshot, struct fo__row *row,
-                                            uint64_t *word)
+                                            const struct fo__tier *tier, uint64_t *word)
 {
-    for (uint32_t redraws = redraws_worth_it(snapshot); redraws > 0; redraws--) {
-        const struct fo__slot *slot = sample_at(snapshot, fo__rng_next(&row->rng));
+    for (uint32_t redraws = redraws_worth_it(tier); redraws > 0; redraws--) {
+        const struct fo__slot *slot = next_sample(snapshot, tier, row);
 
         if (accept_within(limits, snapshot, slot, row, word))
             return slot;
     }
-    return fo__draw_from_tree(core, snapshot, row, limits, word);
+    return fo__draw_from_tree(core, snapshot, row, tier, limits, word);
 }
 
+/* ---- The long way: all tiers ------------------------------------------------------------- */
+
+/** A pick on its long way. */
+struct errand {
+    struct fo__core *core;
+    struct fo__snapshot *snapshot;
+    struct fo__row *row;
+    const struct fo__limits *limits;
+    struct fo_lease *lease;
+    uint64_t word; /* that the slot found was taken for */
+};
+
 /** Ends the read section of a pick that did not take the short way. */
-static fo_status leave(struct fo__core *core, struct fo_lease *lease, fo_status status)
+static fo_status leave(const struct errand *errand, fo_status status)
 {
-    bool checks = (fo__attention(core) & FO__ATTENTION_CHECK) != 0;
+    bool checks = (fo__attention(errand->core) & FO__ATTENTION_CHECK) != 0;
 
     fo__rcu_read_unlock();
     if (fo__unlikely(status == FO_OK && checks))
-        fo__lease_check_open(lease);
+        fo__lease_check_open(errand->lease);
     return status;
 }
 
 /** A lease of the epoch in which the slot was taken, not of one that has begun since. */
-static fo_status start(struct fo__core *core, struct fo__row *row, const struct fo__slot *slot,
-                       uint64_t word, struct fo_lease *lease)
+static fo_status start(const struct errand *errand, const struct fo__slot *slot)
 {
-    fo__lease_start(lease, core, row, slot, word, 0);
-    return leave(core, lease, FO_OK);
+    fo__lease_start(errand->lease, errand->core, errand->row, slot, errand->word, 0);
+    return leave(errand, FO_OK);
 }
 
 static fo_status nothing_in(const struct fo__snapshot *snapshot)
@@ -196,49 +218,135 @@ static fo_status nothing_in(const struct fo__snapshot *snapshot)
     return snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
 }
 
-/** A pick within limits that the first sample, unless it is refused already (NULL), and a trial on
- * offer may answer. In a read section, which it ends. */
-static __attribute__((noinline)) fo_status
-pick_slow(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-          const struct fo__slot *first, const struct fo__limits *limits, struct fo_lease *lease)
+/** The tier whose turn it is, by the last review's shares; tier 0 when there is none. */
+static const struct fo__tier *tier_due(const struct errand *errand)
 {
-    bool offered = (fo__attention(core) & FO__ATTENTION_OFFERS) != 0;
+    const struct fo__snapshot *snapshot = errand->snapshot;
+    uint64_t place;
+
+    if ((fo__attention(errand->core) & FO__ATTENTION_LEVELS) == 0 || snapshot->tier_count == 1)
+        return snapshot->tier;
+    place = fo__rng_next(&errand->row->rng) >> 32;
+    for (uint32_t i = 0; i < snapshot->tier_count; i++)
+        if (place < fo__load_relaxed(&snapshot->tier[i].share_end))
+            return &snapshot->tier[i];
+    return snapshot->tier;
+}
+
+static bool is_below_limit(const struct errand *errand, const struct fo__tier *tier)
+{
+    return tier->level < errand->limits->level_limit;
+}
+
+/** A slot of the tier whose turn it is. */
+static const struct fo__slot *find_due(struct errand *errand, const struct fo__tier *tier)
+{
     const struct fo__slot *slot;
-    uint64_t word;
 
-    if (fo__unlikely(snapshot->count == 0))
-        return leave(core, lease, nothing_in(snapshot));
-    /* A retry has failed once already: it is nobody's trial unless there is no other way. */
-    if (offered && limits->without.count == 0 && fo__offer_take(core, snapshot, row, limits, lease))
-        return leave(core, lease, FO_OK);
-    if (first != NULL && accept_within(limits, snapshot, first, row, &word))
-        return start(core, row, first, word, lease);
-    slot = redraw_within(limits, core, snapshot, row, &word);
-    if (slot != NULL)
-        return start(core, row, slot, word, lease);
-    if (offered && limits->without.count > 0 && fo__offer_take(core, snapshot, row, limits, lease))
-        return leave(core, lease, FO_OK);
-    if (limits->without.count > 0 && !limits->strict) {
-        struct fo__limits reuse;
+    if (!is_below_limit(errand, tier))
+        return NULL;
+    if (fo__unlikely(fo__load_relaxed(&tier->panic)))
+        return fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
+                                   &errand->word);
+    slot = first_sample_of(errand->snapshot, tier, errand->row);
+    if (accept_within(errand->limits, errand->snapshot, slot, errand->row, &errand->word))
+        return slot;
+    return redraw_within(errand->limits, errand->core, errand->snapshot, errand->row, tier,
+                         &errand->word);
+}
 
-        reuse.require_tags = limits->require_tags;
-        reuse.without.count = 0;
-        slot = fo__draw_from_tree(core, snapshot, row, &reuse, &word);
-        if (slot != NULL)
-            return start(core, row, slot, word, lease);
+/** A slot of any tier, best first, that is worth something. */
+static const struct fo__slot *find_healthy(struct errand *errand)
+{
+    const struct fo__slot *slot = NULL;
+
+    for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
+        if (is_below_limit(errand, &errand->snapshot->tier[i]))
+            slot = fo__draw_from_tree(errand->core, errand->snapshot, errand->row,
+                                      &errand->snapshot->tier[i], errand->limits, &errand->word);
+    return slot;
+}
+
+/** A slot of any tier, best first, that has weight. */
+static const struct fo__slot *find_any(struct errand *errand)
+{
+    const struct fo__slot *slot = NULL;
+
+    for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
+        if (is_below_limit(errand, &errand->snapshot->tier[i]))
+            slot = fo__draw_regardless(errand->snapshot, errand->row, &errand->snapshot->tier[i],
+                                       errand->limits, &errand->word);
+    return slot;
+}
+
+/** What the limits leave is all down. If an excluded slot is healthy, that one, unless it must not be;
+ * otherwise, as a last resort, one that is down. */
+static const struct fo__slot *find_in_need(struct errand *errand)
+{
+    const struct fo__limits *limits = errand->limits;
+    struct fo__limits reuse = *limits;
+    const struct fo__slot *slot = NULL;
+
+    reuse.without.count = 0;
+    if (limits->without.count > 0) {
+        errand->limits = &reuse;
+        slot = find_healthy(errand);
+        errand->limits = limits;
     }
-    return leave(core, lease, FO_UNAVAILABLE);
+    if (slot != NULL)
+        return limits->strict ? NULL : slot;
+    if (!errand->snapshot->rule.has_last_resort)
+        return NULL;
+    slot = find_any(errand);
+    if (slot == NULL && limits->without.count > 0 && !limits->strict) {
+        errand->limits = &reuse;
+        slot = find_any(errand);
+    }
+    return slot;
+}
+
+/** In a read section, which it ends. */
+static fo_status run(struct errand *errand)
+{
+    bool offered = (fo__attention(errand->core) & FO__ATTENTION_OFFERS) != 0;
+    bool retries = errand->limits->without.count > 0;
+    const struct fo__slot *slot;
+
+    if (fo__unlikely(errand->snapshot->count == 0))
+        return leave(errand, nothing_in(errand->snapshot));
+    /* A retry has failed once already: it is nobody's trial unless there is no other way. */
+    if (offered && !retries &&
+        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
+        return leave(errand, FO_OK);
+    slot = find_due(errand, tier_due(errand));
+    if (slot == NULL)
+        slot = find_healthy(errand);
+    if (slot == NULL && offered && retries &&
+        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
+        return leave(errand, FO_OK);
+    if (slot == NULL)
+        slot = find_in_need(errand);
+    return slot != NULL ? start(errand, slot) : leave(errand, FO_UNAVAILABLE);
 }
 
 /** A thread's first pick on a balancer, one at a run's beginning, or one that gives attention. */
 static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, struct fo_lease *lease)
 {
-    struct fo__row *row = fo__row_of(&core->rows);
-    struct fo__snapshot *snapshot;
+    struct errand errand = {.core = core, .limits = &fo__no_limits, .lease = lease};
 
+    errand.row = fo__row_of(&core->rows);
     fo__rcu_read_lock();
-    snapshot = fo__load_acquire(&core->snapshot);
-    return pick_slow(core, snapshot, row, first_sample_slow(snapshot, row), &fo__no_limits, lease);
+    errand.snapshot = fo__load_acquire(&core->snapshot);
+    return run(&errand);
+}
+
+/** The tier that a pick began with has nothing for it: the others, in the pick's section. */
+static __attribute__((noinline)) fo_status
+pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
+               const struct fo__limits *limits, struct fo_lease *lease)
+{
+    struct errand errand = {core, snapshot, row, limits, lease, 0};
+    return run(&errand);
 }
 
 /* ---- The short way ----------------------------------------------------------------------- */
@@ -266,15 +374,12 @@ static __attribute__((noinline)) fo_status
 pick_again(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
            const struct fo__rcu_section *section, struct fo_lease *lease)
 {
-    const struct fo__slot *slot = NULL;
     uint64_t word;
+    const struct fo__slot *slot = redraw_any(core, snapshot, row, snapshot->tier, &word);
 
-    if (fo__likely(snapshot->count > 0))
-        slot = redraw_any(core, snapshot, row, &word);
     if (fo__likely(slot != NULL))
         return take(core, row, slot, taken_with(word), section, lease);
-    fo__rcu_leave(section);
-    return nothing_in(snapshot);
+    return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
@@ -318,14 +423,31 @@ static void exclude(struct fo__without *without, const struct fo__snapshot *snap
 
 static bool options_are_valid(const struct fo_pick_options *options)
 {
+    for (size_t i = 0; i < sizeof(options->reserved); i++)
+        if (options->reserved[i])
+            return false;
     return options->exclude_count <= FO_EXCLUDE_MAX &&
            (options->exclude_count == 0 || options->exclude != NULL);
 }
 
-static inline void translate(const struct fo_pick_options *options,
+/** The zone of a name; one that no endpoint is in for a name that nobody ever gave one. */
+static const struct fo__zone *find_zone(struct fo__core *core, const char *name)
+{
+    static const struct fo__zone nowhere;
+    const struct fo__zone *zone;
+
+    if (name == NULL || name[0] == '\0')
+        return NULL;
+    zone = fo__zones_find(&core->zones, name);
+    return zone != NULL ? zone : &nowhere;
+}
+
+static inline void translate(struct fo__core *core, const struct fo_pick_options *options,
                              const struct fo__snapshot *snapshot, struct fo__limits *limits)
 {
     limits->require_tags = options->require_tags;
+    limits->zone = find_zone(core, options->zone);
+    limits->level_limit = options->level_limit != 0 ? options->level_limit : UINT32_MAX;
     limits->strict = options->strict;
     limits->without.count = 0;
     for (size_t i = 0; i < options->exclude_count; i++)
@@ -333,18 +455,18 @@ static inline void translate(const struct fo_pick_options *options,
 }
 
 /** As pick_aside(), within limits. */
-static __attribute__((noinline)) fo_status pick_limited_aside(struct fo__core *core,
-                                                              const struct fo_pick_options *options,
-                                                              struct fo_lease *lease)
+static __attribute__((noinline)) fo_status
+pick_limited_aside(struct fo__core *core, const struct fo_pick_options *options,
+                   struct fo_lease *lease)
 {
-    struct fo__row *row = fo__row_of(&core->rows);
-    struct fo__snapshot *snapshot;
     struct fo__limits limits;
+    struct errand errand = {.core = core, .limits = &limits, .lease = lease};
 
+    errand.row = fo__row_of(&core->rows);
     fo__rcu_read_lock();
-    snapshot = fo__load_acquire(&core->snapshot);
-    translate(options, snapshot, &limits);
-    return pick_slow(core, snapshot, row, first_sample_slow(snapshot, row), &limits, lease);
+    errand.snapshot = fo__load_acquire(&core->snapshot);
+    translate(core, options, errand.snapshot, &limits);
+    return run(&errand);
 }
 
 static fo_status pick_limited(struct fo__core *core, const struct fo_pick_options *options,
@@ -360,16 +482,15 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     if (fo__unlikely(row == NULL || is_at_a_run(row) || !fo__rcu_enter(&section)))
         return pick_limited_aside(core, options, lease);
     snapshot = fo__load_acquire(&core->snapshot);
-    translate(options, snapshot, &limits);
+    translate(core, options, snapshot, &limits);
     if (snapshot->n >= SOME)
         prefetch_ahead(snapshot, row);
     slot = first_sample(snapshot, row);
     if (fo__unlikely(!accept_within(&limits, snapshot, slot, row, &word)))
-        slot = redraw_within(&limits, core, snapshot, row, &word);
+        slot = redraw_within(&limits, core, snapshot, row, snapshot->tier, &word);
     if (fo__likely(slot != NULL))
         return take(core, row, slot, taken_with(word), &section, lease);
-    return pick_slow(core, snapshot, row, NULL, &limits,
-                     lease); /* perhaps without the exclusions */
+    return pick_elsewhere(core, snapshot, row, &limits, lease);
 }
 
 fo_status fo_pick_with(struct fo_balancer *balancer, const struct fo_pick_options *options,

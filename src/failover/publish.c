@@ -2,7 +2,8 @@
  *
  * Replacing a snapshot: one store, one grace period, and what may only happen behind it.
  *
- *     publish ─► leavers: DRAINING ─► grace period ─► mend the new sums, settle leavers, free the old
+ *     publish ─► leavers: DRAINING ─► grace period ─► mend the new sums, review, settle leavers, free
+ *                                                      the old
  *
  * Ordering
  *   (D) publication is a release store of core.snapshot, read acquire by every pick.
@@ -12,6 +13,7 @@
  */
 #include "offer.h"
 #include "rcu.h"
+#include "review.h"
 #include "update.h"
 
 static int64_t open_leases(struct fo_endpoint *endpoint)
@@ -43,7 +45,7 @@ static void settle_leaver(struct fo_endpoint *endpoint)
 static void withdraw_worthless(struct fo__snapshot *snapshot)
 {
     for (uint32_t i = 0; i < snapshot->count; i++)
-        if (snapshot->units[i] == 0)
+        if (fo__slot_units(snapshot, i) == 0)
             fo__offer_withdraw(snapshot->slot[i].endpoint->core, snapshot->slot[i].endpoint);
 }
 
@@ -52,7 +54,11 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
 {
     struct fo__snapshot *old = fo__load_relaxed(&balancer->core.snapshot);
 
+    for (uint32_t i = 0; i < snapshot->count; i++)
+        fo__store_relaxed(&snapshot->slot[i].endpoint->level,
+                          fo__slot_tier(snapshot, i)->level);
     fo__store_release(&balancer->core.snapshot, snapshot); /* pairs with the picks' acquire */
+    fo__review(&balancer->core, snapshot);
     for (size_t i = 0; i < leaver_count; i++) {
         fo__members_begin_leaving(balancer, leavers[i]);
         fo__release_begin(&leavers[i]->release);
@@ -62,6 +68,7 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
     /* Changers in older sections have mended the old sums only, and the new ones may have been built
      * from words that were older still. */
     (void)fo__snapshot_mend_all(snapshot);
+    fo__review(&balancer->core, snapshot);
     withdraw_worthless(snapshot);
     for (size_t i = 0; i < leaver_count; i++)
         settle_leaver(leavers[i]);

@@ -13,27 +13,30 @@ static _Atomic uint64_t nobody = FO__FLAG_DOWN | FO__HEALTH_ONE << FO__EPOCH_BIT
 /* ---- Memory: one block for everything ----------------------------------------------------- */
 
 struct layout {
-    size_t tree, units, ids, ranges, floors, slot_of, size;
+    size_t tree, units, ids, ranges, tiers, floors, slot_of, size;
 };
 
-static struct layout layout_of(uint32_t n, uint32_t index_end)
+static struct layout layout_of(uint32_t n, uint32_t tier_count, uint32_t range_count,
+                               uint32_t index_end)
 {
     struct layout layout;
 
     layout.tree = sizeof(struct fo__snapshot) + n * sizeof(struct fo__slot);
     layout.units = layout.tree + fo__sumtree_words(n) * sizeof(uint64_t);
-    layout.ids = layout.units + n * sizeof(uint64_t);
+    layout.ids = layout.units + ((size_t)n + 1) * sizeof(uint64_t);
     layout.ranges = layout.ids + n * sizeof(uint64_t);
-    layout.floors = layout.ranges + n * sizeof(struct fo__tag_range);
+    layout.tiers = layout.ranges + range_count * sizeof(struct fo__range);
+    layout.floors = layout.tiers + tier_count * sizeof(struct fo__tier);
     layout.slot_of = layout.floors + n * sizeof(uint32_t);
     layout.size = layout.slot_of + index_end * sizeof(uint32_t);
     layout.size = (layout.size + FO__CACHE_LINE - 1) / FO__CACHE_LINE * FO__CACHE_LINE;
     return layout;
 }
 
-static struct fo__snapshot *allocate(uint32_t n, uint32_t index_end)
+static struct fo__snapshot *allocate(uint32_t n, uint32_t tier_count, uint32_t range_count,
+                                     uint32_t index_end)
 {
-    struct layout layout = layout_of(n, index_end);
+    struct layout layout = layout_of(n, tier_count, range_count, index_end);
     char *memory = aligned_alloc(FO__CACHE_LINE, layout.size);
     struct fo__snapshot *snapshot = (struct fo__snapshot *)(void *)memory;
 
@@ -41,11 +44,11 @@ static struct fo__snapshot *allocate(uint32_t n, uint32_t index_end)
         return NULL;
     memset(memory, 0, layout.slot_of);
     memset(memory + layout.slot_of, 0xff, layout.size - layout.slot_of); /* FO__NO_SLOT */
-    snapshot->n = n;
     snapshot->index_end = index_end;
-    snapshot->units = (uint64_t *)(void *)(memory + layout.units);
+    snapshot->units_before = (uint64_t *)(void *)(memory + layout.units);
     snapshot->ids = (uint64_t *)(void *)(memory + layout.ids);
-    snapshot->ranges = (struct fo__tag_range *)(void *)(memory + layout.ranges);
+    snapshot->ranges = (struct fo__range *)(void *)(memory + layout.ranges);
+    snapshot->tier = (struct fo__tier *)(void *)(memory + layout.tiers);
     snapshot->floors = (uint32_t *)(void *)(memory + layout.floors);
     snapshot->slot_of = (uint32_t *)(void *)(memory + layout.slot_of);
     fo__sumtree_init(&snapshot->tree, n, (_Atomic uint64_t *)(void *)(memory + layout.tree));
@@ -59,39 +62,92 @@ void fo__snapshot_destroy(struct fo__snapshot *snapshot)
 
 /* ---- Empty ------------------------------------------------------------------------------- */
 
-static void fill_dummy(struct fo__snapshot *snapshot)
+static struct fo__snapshot *create_empty(const struct fo__placement *placement, uint32_t index_end)
 {
+    struct fo__snapshot *snapshot = allocate(1, 1, 1, index_end);
+
+    if (snapshot == NULL)
+        return NULL;
+    snapshot->rule = placement->rule;
+    snapshot->n = 1;
+    snapshot->tier_count = 1;
+    snapshot->tier[0].n = 1;
+    atomic_init(&snapshot->state, FO_BALANCER_UNAVAILABLE);
     snapshot->slot[0].threshold = UINT32_MAX;
     snapshot->slot[0].word = &nobody;
+    return snapshot;
 }
 
-/* ---- Building ---------------------------------------------------------------------------- */
+/* ---- Tiers and ranges -------------------------------------------------------------------- */
 
-static const struct fo__endpoint_settings *settings_of(struct fo_endpoint *endpoint)
+static double weight_of(const struct fo__place *place)
 {
-    return endpoint->next_settings != NULL ? endpoint->next_settings
-                                           : fo__load_relaxed(&endpoint->settings);
+    return fo__load_relaxed(&place->endpoint->drained) ? 0 : place->settings->max_weight;
 }
 
-static double weight_of(struct fo_endpoint *endpoint)
+static bool begins_tier(const struct fo__place *places, uint32_t i)
 {
-    return fo__load_relaxed(&endpoint->drained) ? 0 : settings_of(endpoint)->max_weight;
+    return i == 0 || places[i].level != places[i - 1].level ||
+           places[i].settings->degraded != places[i - 1].settings->degraded;
 }
 
-struct order {
-    uint64_t tags;
-    uint32_t member;
-};
-
-static int by_tags_then_age(const void *a, const void *b)
+static bool begins_range(const struct fo__place *places, uint32_t i)
 {
-    const struct order *x = a;
-    const struct order *y = b;
-
-    if (x->tags != y->tags)
-        return x->tags < y->tags ? -1 : 1;
-    return x->member < y->member ? -1 : x->member > y->member;
+    return begins_tier(places, i) || places[i].settings->tags != places[i - 1].settings->tags ||
+           places[i].settings->zone != places[i - 1].settings->zone;
 }
+
+static void count_parts(const struct fo__place *places, uint32_t count, uint32_t *tiers,
+                        uint32_t *ranges)
+{
+    *tiers = 0;
+    *ranges = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        *tiers += begins_tier(places, i) ? 1 : 0;
+        *ranges += begins_range(places, i) ? 1 : 0;
+    }
+}
+
+static void add_to_tier(struct fo__snapshot *snapshot, const struct fo__place *places, uint32_t at)
+{
+    struct fo__tier *tier;
+
+    if (begins_tier(places, at)) {
+        tier = &snapshot->tier[snapshot->tier_count++];
+        tier->first = at;
+        tier->level = places[at].level;
+        tier->degraded = places[at].settings->degraded;
+    }
+    tier = &snapshot->tier[snapshot->tier_count - 1];
+    tier->n++;
+    tier->endpoints += weight_of(&places[at]) > 0 ? 1 : 0;
+    tier->units_sum += fo__slot_units(snapshot, at);
+}
+
+static void add_to_range(struct fo__snapshot *snapshot, const struct fo__place *places,
+                         uint32_t at)
+{
+    struct fo__range *range;
+
+    if (begins_range(places, at)) {
+        range = &snapshot->ranges[snapshot->range_count++];
+        range->zone = places[at].settings->zone;
+        range->tags = places[at].settings->tags;
+        range->tier = snapshot->tier_count - 1;
+        range->first = at;
+    }
+    snapshot->ranges[snapshot->range_count - 1].end = at + 1;
+}
+
+static void add_up_levels(struct fo__snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->tier_count; i++)
+        for (uint32_t j = 0; j < snapshot->tier_count; j++)
+            if (snapshot->tier[j].level == snapshot->tier[i].level)
+                snapshot->tier[i].level_units += snapshot->tier[j].units_sum;
+}
+
+/* ---- Slots ------------------------------------------------------------------------------- */
 
 /** Rounded up: whoever has a min_weight, however small, keeps a trickle. */
 static uint32_t floor_of(const struct fo__endpoint_settings *settings)
@@ -101,141 +157,208 @@ static uint32_t floor_of(const struct fo__endpoint_settings *settings)
     return (uint32_t)ceil(settings->min_weight / settings->max_weight * (double)FO__HEALTH_ONE);
 }
 
-static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, struct fo_endpoint *endpoint,
+static void fill_slot(struct fo__snapshot *snapshot, uint32_t at, const struct fo__place *place,
                       double weight_sum)
 {
     struct fo__slot *slot = &snapshot->slot[at];
-    double weight = weight_of(endpoint);
-    uint32_t floor = floor_of(settings_of(endpoint));
+    double weight = weight_of(place);
+    uint32_t floor = floor_of(place->settings);
+    uint64_t units = 0;
 
-    slot->word = endpoint->host->word;
-    slot->endpoint = endpoint;
-    slot->cell = endpoint->cell;
+    slot->word = place->endpoint->host->word;
+    slot->endpoint = place->endpoint;
+    slot->cell = place->endpoint->cell;
     if (weight > 0) {
-        snapshot->units[at] = (uint64_t)(weight / weight_sum * UNITS_SUM);
-        if (snapshot->units[at] == 0)
-            snapshot->units[at] = 1;
+        units = (uint64_t)(weight / weight_sum * UNITS_SUM);
+        units += units == 0 ? 1 : 0;
         snapshot->floors[at] = floor;
     }
     if (floor > snapshot->floor_max)
         snapshot->floor_max = floor;
-    snapshot->units_sum += snapshot->units[at];
-    snapshot->ids[at] = endpoint->id;
-    snapshot->slot_of[endpoint->index] = at;
+    snapshot->units_before[at + 1] = snapshot->units_before[at] + units;
+    snapshot->ids[at] = place->endpoint->id;
+    snapshot->slot_of[place->endpoint->index] = at;
 }
 
-static void add_to_ranges(struct fo__snapshot *snapshot, uint32_t at, uint64_t tags)
+/** Σ weights of each level, by level; NULL when out of memory. */
+static double *sum_weights(const struct fo__place *places, uint32_t count)
 {
-    struct fo__tag_range *last = &snapshot->ranges[snapshot->range_count];
+    double *sums = calloc(FO__TIERS_MAX, sizeof(*sums));
 
-    if (snapshot->range_count > 0 && last[-1].tags == tags) {
-        last[-1].end = at + 1;
-        return;
-    }
-    last->tags = tags;
-    last->first = at;
-    last->end = at + 1;
-    snapshot->range_count++;
+    for (uint32_t i = 0; i < count && sums != NULL; i++)
+        sums[places[i].level] += weight_of(&places[i]);
+    return sums;
 }
 
-static void build_tree(struct fo__snapshot *snapshot)
+static bool fill_slots(struct fo__snapshot *snapshot, const struct fo__place *places,
+                       uint32_t count)
+{
+    double *sums = sum_weights(places, count);
+
+    if (sums == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        fill_slot(snapshot, i, &places[i], sums[places[i].level]);
+        add_to_tier(snapshot, places, i);
+        add_to_range(snapshot, places, i);
+    }
+    free(sums);
+    add_up_levels(snapshot);
+    snapshot->n = snapshot->tier[0].n;
+    snapshot->count = count;
+    return true;
+}
+
+static void fill_tree(struct fo__snapshot *snapshot)
 {
     for (uint32_t i = 0; i < snapshot->count; i++) {
         /* Acquire: pairs with the changers' CAS; a later change is mended by its changer. */
         uint64_t word = fo__load_acquire(snapshot->slot[i].word);
         fo__sumtree_preset(&snapshot->tree, i, fo__slot_worth(snapshot, i, word));
     }
-    fo__sumtree_sum_up(&snapshot->tree);
+    fo__snapshot_sum_up(snapshot);
 }
 
-static bool build_alias(struct fo__snapshot *snapshot)
-{
-    uint32_t n = (uint32_t)snapshot->n;
-    struct fo__alias_column *columns;
-    uint64_t *share;
-    void *scratch;
+/* ---- Alias tables ------------------------------------------------------------------------ */
 
-    if (snapshot->units_sum == 0) {
-        /* No weight at all: whatever column is drawn, nobody is at home. */
-        for (uint32_t i = 0; i < n; i++)
-            snapshot->slot[i].word = &nobody;
-        return true;
-    }
-    scratch = malloc(n * (sizeof(*share) + sizeof(*columns) + sizeof(uint32_t)));
-    if (scratch == NULL)
+struct alias_scratch {
+    uint64_t *units;
+    uint64_t *share;
+    struct fo__alias_column *columns;
+    uint32_t *stack;
+};
+
+static bool alias_scratch_init(struct alias_scratch *scratch, uint32_t n)
+{
+    scratch->units = malloc((size_t)n * (2 * sizeof(*scratch->units) + sizeof(*scratch->columns) +
+                                         sizeof(*scratch->stack)));
+    if (scratch->units == NULL)
         return false;
-    share = scratch;
-    columns = (struct fo__alias_column *)(void *)(share + n);
-    fo__alias_build(snapshot->units, n, columns, share, (uint32_t *)(void *)(columns + n));
-    for (uint32_t i = 0; i < n; i++) {
-        snapshot->slot[i].threshold = columns[i].threshold;
-        snapshot->slot[i].alias_step = (int32_t)columns[i].alias - (int32_t)i;
-    }
-    free(scratch);
+    scratch->share = scratch->units + n;
+    scratch->columns = (struct fo__alias_column *)(void *)(scratch->share + n);
+    scratch->stack = (uint32_t *)(void *)(scratch->columns + n);
     return true;
 }
 
-static bool fill(struct fo__snapshot *snapshot, struct fo_endpoint *const *members, uint32_t count)
+static void build_alias(struct fo__snapshot *snapshot, const struct fo__tier *tier,
+                        struct alias_scratch *scratch)
 {
-    struct order *order = malloc(count * sizeof(*order));
-    double weight_sum = 0;
+    struct fo__slot *slot = &snapshot->slot[tier->first];
 
-    if (order == NULL)
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        order[i].tags = settings_of(members[i])->tags;
-        order[i].member = i;
-        weight_sum += weight_of(members[i]);
+    for (uint32_t i = 0; i < tier->n; i++)
+        scratch->units[i] = fo__slot_units(snapshot, tier->first + i);
+    if (tier->units_sum == 0) {
+        /* No weight at all: whatever column is drawn, nobody is at home. */
+        for (uint32_t i = 0; i < tier->n; i++)
+            slot[i].word = &nobody;
+        return;
     }
-    qsort(order, count, sizeof(*order), by_tags_then_age);
-    for (uint32_t i = 0; i < count; i++) {
-        fill_slot(snapshot, i, members[order[i].member], weight_sum);
-        add_to_ranges(snapshot, i, order[i].tags);
+    fo__alias_build(scratch->units, tier->n, scratch->columns, scratch->share, scratch->stack);
+    for (uint32_t i = 0; i < tier->n; i++) {
+        slot[i].threshold = scratch->columns[i].threshold;
+        slot[i].alias_step = (int32_t)scratch->columns[i].alias - (int32_t)i;
     }
-    free(order);
-    snapshot->count = count;
-    build_tree(snapshot);
-    return build_alias(snapshot);
 }
 
-struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uint32_t count,
-                                         uint32_t index_end)
+static bool build_aliases(struct fo__snapshot *snapshot)
 {
-    struct fo__snapshot *snapshot = allocate(count > 0 ? count : 1, index_end);
+    struct alias_scratch scratch;
 
+    if (!alias_scratch_init(&scratch, snapshot->count))
+        return false;
+    for (uint32_t i = 0; i < snapshot->tier_count; i++)
+        build_alias(snapshot, &snapshot->tier[i], &scratch);
+    free(scratch.units);
+    return true;
+}
+
+/* ---- Building ---------------------------------------------------------------------------- */
+
+static struct fo__snapshot *create_placed(const struct fo__placement *placement,
+                                          const struct fo__place *places, uint32_t count,
+                                          uint32_t index_end)
+{
+    struct fo__snapshot *snapshot;
+    uint32_t tiers;
+    uint32_t ranges;
+
+    count_parts(places, count, &tiers, &ranges);
+    snapshot = allocate(count, tiers, ranges, index_end);
     if (snapshot == NULL)
         return NULL;
-    if (count == 0) {
-        fill_dummy(snapshot);
-    } else if (!fill(snapshot, members, count)) {
+    snapshot->rule = placement->rule;
+    if (!fill_slots(snapshot, places, count) || !build_aliases(snapshot)) {
         fo__snapshot_destroy(snapshot);
         return NULL;
     }
+    fill_tree(snapshot);
+    return snapshot;
+}
+
+struct fo__snapshot *fo__snapshot_create(const struct fo__placement *placement,
+                                         struct fo_endpoint *const *members, uint32_t count,
+                                         uint32_t index_end)
+{
+    struct fo__snapshot *snapshot = NULL;
+    struct fo__place *places;
+
+    if (count == 0)
+        return create_empty(placement, index_end);
+    places = malloc(count * sizeof(*places));
+    if (places == NULL)
+        return NULL;
+    fo__place(placement, members, count, places);
+    snapshot = create_placed(placement, places, count, index_end);
+    free(places);
     return snapshot;
 }
 
 /* ---- Mending ----------------------------------------------------------------------------- */
 
+void fo__snapshot_sum_up(struct fo__snapshot *snapshot)
+{
+    fo__sumtree_sum_up(&snapshot->tree);
+    for (uint32_t i = 0; i < snapshot->tier_count; i++) {
+        struct fo__tier *tier = &snapshot->tier[i];
+        uint64_t worth = 0;
+
+        for (uint32_t j = tier->first; j < tier->first + tier->n; j++)
+            worth += fo__load_relaxed(&snapshot->tree.node[0][j]);
+        fo__store_relaxed(&tier->worth, worth);
+    }
+}
+
 void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot)
 {
     _Atomic uint64_t *word = snapshot->slot[slot].word;
+    struct fo__tier *tier = fo__slot_tier(snapshot, slot);
     uint64_t worth = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
     uint64_t now = worth;
 
     do {
+        uint64_t change;
+
         worth = now;
-        fo__sumtree_set(&snapshot->tree, slot, worth);
+        change = fo__sumtree_set(&snapshot->tree, slot, worth);
+        if (change != 0)
+            fo__add_relaxed(&tier->worth, change);
         now = fo__slot_worth(snapshot, slot, fo__load_acquire(word));
     } while (now != worth);
 }
 
 bool fo__snapshot_mend_all(struct fo__snapshot *snapshot)
 {
-    uint64_t sum = 0;
+    bool whole = true;
 
-    for (uint32_t i = 0; i < snapshot->count; i++) {
-        fo__snapshot_mend(snapshot, i);
-        sum += fo__load_relaxed(&snapshot->tree.node[0][i]);
+    for (uint32_t i = 0; i < snapshot->tier_count && snapshot->count > 0; i++) {
+        struct fo__tier *tier = &snapshot->tier[i];
+        uint64_t sum = 0;
+
+        for (uint32_t j = tier->first; j < tier->first + tier->n; j++) {
+            fo__snapshot_mend(snapshot, j);
+            sum += fo__load_relaxed(&snapshot->tree.node[0][j]);
+        }
+        whole = whole && fo__load_relaxed(&tier->worth) == sum;
     }
-    return fo__sumtree_total(&snapshot->tree) == sum;
+    return whole;
 }

@@ -3,15 +3,18 @@
  * Snapshot: the index of one membership, read by picks, replaced whole by updates.
  *
  *   core ──► snapshot ─┬─ slot[n]     alias column, endpoint, host word, cell: 32 bytes, all a pick needs
- *                      ├─ tree        contributions of the slots and their sums (the only part that
- *                      │              changes after publication)
+ *                      ├─ tier[]      the ranges of slots that picks sample from, best first, and
+ *                      │              which share of the traffic each gets now
+ *                      ├─ tree        contributions of the slots and their sums
  *                      ├─ ids[n]      endpoint id of each slot, for exclusions
  *                      ├─ slot_of[]   endpoint index → slot
  *                      ├─ floors[n]   minimum weights, as shares
- *                      └─ ranges[]    slots are sorted by tags: one range per combination
+ *                      └─ ranges[]    in a tier slots are sorted by zone and tags: one range for each
+ *
+ * Only contributions, sums and shares change after publication.
  *
  * It owns nothing but itself: endpoints and hosts outlive it. Weights are in integer *units*: max
- * weights scaled so that they sum to about 2^42, at least 1 each when positive.
+ * weights scaled so that each level's sum to about 2^42, at least 1 each when positive.
  *
  * A contribution is f(word) = units × max(floor, health). It must follow the host word:
  *
@@ -36,6 +39,7 @@
 #include "alias.h"
 #include "bits.h"
 #include "endpoint.h"
+#include "placement.h"
 #include "sumtree.h"
 
 struct fo__slot {
@@ -48,9 +52,29 @@ struct fo__slot {
 
 _Static_assert(sizeof(struct fo__slot) == 32, "two slots to a line");
 
-/** Slots [first, end) share these tags. */
-struct fo__tag_range {
+/** What a pick samples from: the endpoints of a level, or the degraded ones among them (levels.h). */
+struct fo__tier {
+    /* Read-only after publication. */
+    uint32_t first; /* slot */
+    uint32_t n;     /* slots; at least 1 */
+    uint32_t level;
+    bool degraded;
+    uint32_t endpoints;   /* of weight above 0 */
+    uint64_t units_sum;   /* of them */
+    uint64_t level_units; /* of the whole level */
+
+    _Atomic uint64_t worth; /* Σ contributions; follows them as the tree's sums do */
+
+    /* The verdict of the last review (review.c). */
+    _Atomic uint64_t share_end; /* shares of the tiers up to this one, in 2^-32 */
+    _Atomic bool panic;         /* takes its share without regard to health */
+};
+
+/** Slots [first, end) are of one tier, one zone and one set of tags. */
+struct fo__range {
+    const struct fo__zone *zone;
     uint64_t tags;
+    uint32_t tier;
     uint32_t first;
     uint32_t end;
 };
@@ -58,18 +82,21 @@ struct fo__tag_range {
 #define FO__NO_SLOT UINT32_MAX
 
 struct fo__snapshot {
-    uint64_t n;     /* columns; at least 1; wide for the multiplication of a sample */
+    uint64_t n;     /* slots of tier 0; at least 1; wide for the multiplication of a sample */
     uint32_t count; /* endpoints; 0: slot 0 is a dummy that is always refused */
     uint32_t range_count;
-    uint32_t index_end; /* entries of slot_of */
-    bool closed;        /* the balancer is being destroyed */
-    uint64_t units_sum;
-    uint32_t floor_max; /* of floors, and of members without weight */
-    uint64_t *units;
+    uint32_t tier_count; /* at least 1 */
+    uint32_t index_end;  /* entries of slot_of */
+    bool closed;         /* the balancer is being destroyed */
+    uint32_t floor_max;  /* of floors, and of members without weight */
+    struct fo__level_rule rule;
+    _Atomic uint32_t state; /* fo_balancer_state, by the last review */
+    uint64_t *units_before; /* units of the slots before each slot, and of all */
     uint64_t *ids;
     uint32_t *slot_of;
     uint32_t *floors; /* min_weight / max_weight of each slot, in units of 2^-31 */
-    struct fo__tag_range *ranges;
+    struct fo__range *ranges;
+    struct fo__tier *tier;
     struct fo__sumtree tree;
     _Alignas(FO__CACHE_LINE) struct fo__slot slot[];
 };
@@ -83,7 +110,8 @@ struct fo__snapshot {
  *
  * Caller holds the update lock.
  */
-struct fo__snapshot *fo__snapshot_create(struct fo_endpoint *const *members, uint32_t count,
+struct fo__snapshot *fo__snapshot_create(const struct fo__placement *placement,
+                                         struct fo_endpoint *const *members, uint32_t count,
                                          uint32_t index_end);
 
 void fo__snapshot_destroy(struct fo__snapshot *snapshot);
@@ -92,6 +120,21 @@ static inline uint32_t fo__slot_number(const struct fo__snapshot *snapshot,
                                        const struct fo__slot *slot)
 {
     return (uint32_t)(slot - snapshot->slot);
+}
+
+static inline uint64_t fo__slot_units(const struct fo__snapshot *snapshot, uint32_t slot)
+{
+    return snapshot->units_before[slot + 1] - snapshot->units_before[slot];
+}
+
+/** The tier of a slot. */
+static inline struct fo__tier *fo__slot_tier(const struct fo__snapshot *snapshot, uint32_t slot)
+{
+    struct fo__tier *tier = snapshot->tier;
+
+    while (slot - tier->first >= tier->n)
+        tier++;
+    return tier;
 }
 
 /** Share of the max weight that a slot is worth now, in units of 2^-31. */
@@ -109,12 +152,15 @@ static inline uint32_t fo__slot_fraction(const struct fo__snapshot *snapshot, ui
 static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint32_t slot,
                                       uint64_t word)
 {
-    fo__u128 scaled = (fo__u128)snapshot->units[slot] * fo__slot_fraction(snapshot, slot, word);
+    fo__u128 scaled = (fo__u128)fo__slot_units(snapshot, slot) * fo__slot_fraction(snapshot, slot, word);
     return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
 }
 
 /** Makes the contribution of a slot equal to f(host word). In a read section, or the updater. */
 void fo__snapshot_mend(struct fo__snapshot *snapshot, uint32_t slot);
+
+/** Brings the tiers' worth and the tree's sums back in line with the leaves. Nobody else uses them. */
+void fo__snapshot_sum_up(struct fo__snapshot *snapshot);
 
 /** Mends every slot. False: the root does not show it yet, because another thread that mends the same
  * has changed a leaf and not yet the nodes above. */

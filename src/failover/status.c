@@ -46,6 +46,17 @@ const char *fo_state_name(fo_state state)
     return NAME_OF(names, state, "?");
 }
 
+const char *fo_balancer_state_name(fo_balancer_state state)
+{
+    static const char *const names[] = {
+        [FO_BALANCER_NORMAL] = "normal",
+        [FO_BALANCER_OVERFLOWING] = "overflowing",
+        [FO_BALANCER_LAST_RESORT] = "last resort",
+        [FO_BALANCER_UNAVAILABLE] = "unavailable",
+    };
+    return NAME_OF(names, state, "?");
+}
+
 const char *fo_reason_name(fo_reason reason)
 {
     static const char *const names[] = {
@@ -71,6 +82,8 @@ const char *fo_event_kind_name(fo_event_kind kind)
     case FO_EVENT_REMOVED: return "removed";
     case FO_EVENT_RELEASED: return "released";
     case FO_EVENT_CLOSED: return "closed";
+    case FO_EVENT_EXHAUSTED: return "exhausted";
+    case FO_EVENT_AVAILABLE: return "available";
     case FO_EVENT_ALL: break;
     }
     return "?";

@@ -45,16 +45,17 @@ void fo__sumtree_sum_up(struct fo__sumtree *tree)
     }
 }
 
-void fo__sumtree_set(struct fo__sumtree *tree, uint32_t slot, uint64_t value)
+uint64_t fo__sumtree_set(struct fo__sumtree *tree, uint32_t slot, uint64_t value)
 {
-    uint64_t old = fo__exchange_acq_rel(&tree->node[0][slot], value);
+    uint64_t change = value - fo__exchange_acq_rel(&tree->node[0][slot], value);
 
-    if (old == value)
-        return;
+    if (change == 0)
+        return 0;
     for (uint32_t level = 1; level <= tree->depth; level++) {
         slot /= FO__SUMTREE_FANOUT;
-        fo__add_relaxed(&tree->node[level][slot], value - old); /* wraps: a difference */
+        fo__add_relaxed(&tree->node[level][slot], change);
     }
+    return change;
 }
 
 static uint64_t minus(uint64_t sum, uint64_t part)

@@ -55,12 +55,12 @@ static inline void fo__sumtree_preset(struct fo__sumtree *tree, uint32_t slot, u
 void fo__sumtree_sum_up(struct fo__sumtree *tree);
 
 /**
- * Sets a leaf and brings the difference up to the root.
+ * Sets a leaf, brings the difference up to the root, and returns it (it wraps).
  *
  * The exchange is acquire-release: it reads from the changer before, so what that changer saw is
  * seen by this one's next look at the host word (see fo__snapshot_mend()).
  */
-void fo__sumtree_set(struct fo__sumtree *tree, uint32_t slot, uint64_t value);
+uint64_t fo__sumtree_set(struct fo__sumtree *tree, uint32_t slot, uint64_t value);
 
 static inline uint64_t fo__sumtree_total(const struct fo__sumtree *tree)
 {

@@ -41,7 +41,7 @@ static bool offer_one(struct fo_endpoint *endpoint)
     fo__rcu_read_lock();
     snapshot = fo__load_acquire(&core->snapshot);
     slot = fo__snapshot_slot(snapshot, endpoint->id);
-    if (slot != FO__NO_SLOT && snapshot->units[slot] > 0)
+    if (slot != FO__NO_SLOT && fo__slot_units(snapshot, slot) > 0)
         room = fo__offer_put(core, endpoint);
     fo__rcu_read_unlock();
     return room;

@@ -45,11 +45,7 @@ static void join(struct fo__update *update, struct fo__change *change)
  * installed. */
 static bool came_back_changed(const struct fo__change *change)
 {
-    const struct fo__endpoint_settings *before = change->settings;
-    const struct fo_endpoint_config *now = &change->config;
-
-    return before->max_weight != now->max_weight || before->min_weight != now->min_weight ||
-           before->tags != now->tags ||
+    return !fo__endpoint_settings_equal(change->settings, &change->config) ||
            change->was_drained != fo__load_relaxed(&change->next->drained);
 }
 

@@ -11,16 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fo__endpoint_settings *settings_from(const struct fo_endpoint_config *config)
+/** Zones that an update brings and then fails stay behind: they are few, and found again. */
+static struct fo__endpoint_settings *settings_from(struct fo_balancer *balancer,
+                                                   const struct fo_endpoint_config *config)
 {
-    struct fo__endpoint_settings *settings = malloc(sizeof(*settings));
+    const struct fo__zone *zone = NULL;
 
-    if (settings != NULL) {
-        settings->max_weight = config->max_weight;
-        settings->min_weight = config->min_weight;
-        settings->tags = config->tags;
+    if (config->zone != NULL && config->zone[0] != '\0') {
+        zone = fo__zones_add(&balancer->core.zones, config->zone);
+        if (zone == NULL)
+            return NULL;
     }
-    return settings;
+    return fo__endpoint_settings_create(config, zone);
 }
 
 /** The word that a host begins with if this endpoint is its first. */
@@ -75,7 +77,7 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
 {
     if (change->kind == FO__CHANGE_NONE)
         return FO_OK;
-    change->settings = settings_from(&change->config);
+    change->settings = settings_from(update->balancer, &change->config);
     if (change->settings == NULL)
         return FO_NOMEM;
     if (change->next != NULL)
@@ -127,7 +129,8 @@ static fo_status build_snapshot(struct fo__update *update)
         return FO_NOMEM;
     list_members(update);
     update->snapshot =
-        fo__snapshot_create(update->members, update->member_count, balancer->index_end);
+        fo__snapshot_create(&balancer->placement, update->members, update->member_count,
+                            balancer->index_end);
     return update->snapshot != NULL ? FO_OK : FO_NOMEM;
 }
 

@@ -51,6 +51,13 @@ static const char *config_offence(const struct fo_endpoint_config *config)
         return "min_weight is above max_weight";
     if (init != FO_INIT_WEIGHT_MAX && !(init >= config->min_weight && init <= config->max_weight))
         return "init_weight is not in min_weight ... max_weight";
+    if (config->level > FO_LEVEL_MAX)
+        return "level is above FO_LEVEL_MAX";
+    for (size_t i = 0; i < sizeof(config->reserved); i++)
+        if (config->reserved[i])
+            return "a reserved field is set";
+    if (config->zone != NULL && strnlen(config->zone, FO_NAME_MAX + 1) > FO_NAME_MAX)
+        return "the zone is longer than FO_NAME_MAX";
     return NULL;
 }
 

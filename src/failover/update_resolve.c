@@ -33,14 +33,6 @@ static struct fo_endpoint *find_leaving(struct fo_balancer *balancer, const char
     return at;
 }
 
-static bool same_settings(struct fo_endpoint *endpoint, const struct fo_endpoint_config *config)
-{
-    const struct fo__endpoint_settings *now = fo__load_relaxed(&endpoint->settings);
-
-    return now->max_weight == config->max_weight && now->min_weight == config->min_weight &&
-           now->tags == config->tags;
-}
-
 static void resolve_upsert(struct fo__update *update, struct fo__change *change)
 {
     struct fo_balancer *balancer = update->balancer;
@@ -48,8 +40,10 @@ static void resolve_upsert(struct fo__update *update, struct fo__change *change)
     change->current = find_member(balancer, change->config.name);
     if (change->current != NULL && change->current->data == change->config.data) {
         change->next = change->current;
-        change->kind = same_settings(change->current, &change->config) ? FO__CHANGE_NONE
-                                                                       : FO__CHANGE_RECONFIGURE;
+        change->kind = fo__endpoint_settings_equal(fo__load_relaxed(&change->current->settings),
+                                                   &change->config)
+                           ? FO__CHANGE_NONE
+                           : FO__CHANGE_RECONFIGURE;
         return;
     }
     change->next = find_leaving(balancer, change->config.name, change->config.data);

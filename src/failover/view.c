@@ -7,6 +7,7 @@
 #include "members.h"
 #include "rcu.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,10 @@ static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *sna
     info->finished = counts.finished;
     info->failed = counts.failed;
     info->in_flight = counts.started - counts.finished;
+    info->level = fo__load_relaxed(&endpoint->level);
+    info->degraded = settings->degraded;
+    if (settings->zone != NULL)
+        strcpy(info->zone, settings->zone->name);
 }
 
 fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
@@ -100,6 +105,68 @@ fo_status fo_endpoint_list(struct fo_balancer *balancer, fo_endpoint_visitor vis
     pthread_mutex_unlock(&balancer->update_lock);
     fo__cold_end();
     for (uint32_t i = 0; i < count && visitor(&infos[i], arg); i++)
+        ;
+    free(infos);
+    return status;
+}
+
+/* ---- Levels ------------------------------------------------------------------------------ */
+
+static struct fo_level_info look_at_tier(const struct fo__snapshot *snapshot, uint32_t i)
+{
+    const struct fo__tier *tier = &snapshot->tier[i];
+    uint64_t begin = i > 0 ? fo__load_relaxed(&tier[-1].share_end) : 0;
+    uint64_t end = fo__load_relaxed(&tier->share_end);
+    uint64_t live = 0;
+    struct fo_level_info info = {.size = sizeof(info), .level = tier->level};
+
+    for (uint32_t j = 0; j < snapshot->tier_count; j++)
+        if (snapshot->tier[j].level == tier->level)
+            live += fo__load_relaxed(&snapshot->tier[j].worth);
+    info.degraded = tier->degraded;
+    info.panic = fo__load_relaxed(&tier->panic);
+    info.endpoints = tier->endpoints;
+    if (tier->level_units > 0)
+        info.health = fmin(1, (double)live / (double)tier->level_units);
+    if (end > begin)
+        info.share = (double)(end - begin) / (double)FO__SHARE_ONE;
+    return info;
+}
+
+/** Copies all tiers. Caller holds the update lock. */
+static fo_status copy_levels(struct fo_balancer *balancer, fo_balancer_state *state,
+                             struct fo_level_info **infos, uint32_t *count)
+{
+    const struct fo__snapshot *snapshot = fo__load_acquire(&balancer->core.snapshot);
+
+    if (balancer->closing)
+        return FO_CLOSED;
+    *infos = calloc(snapshot->tier_count, sizeof(**infos));
+    if (*infos == NULL)
+        return FO_NOMEM;
+    *count = snapshot->count > 0 ? snapshot->tier_count : 0;
+    for (uint32_t i = 0; i < *count; i++)
+        (*infos)[i] = look_at_tier(snapshot, i);
+    if (state != NULL)
+        *state = (fo_balancer_state)fo__load_relaxed(&snapshot->state);
+    return FO_OK;
+}
+
+fo_status fo_level_list(struct fo_balancer *balancer, fo_balancer_state *state,
+                        fo_level_visitor visitor, void *arg)
+{
+    struct fo_level_info *infos = NULL;
+    uint32_t count = 0;
+    fo_status status;
+
+    if (balancer == NULL)
+        return FO_EINVAL;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    status = copy_levels(balancer, state, &infos, &count);
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    for (uint32_t i = 0; i < count && visitor != NULL && visitor(&infos[i], arg); i++)
         ;
     free(infos);
     return status;

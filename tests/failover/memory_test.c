@@ -205,7 +205,7 @@ Test(memory, does_not_grow_with_updates)
 
     open_silent(&f);
     fixture_add(&f, 10, NULL);
-    for (uintptr_t round = 0; round < 50; round++)
+    for (uintptr_t round = 0; round < 200; round++)
         change_everything(&f, round);
     before = bytes_in_use();
     for (uintptr_t round = 0; round < 1000; round++)

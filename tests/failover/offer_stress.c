@@ -206,6 +206,7 @@ static void begin(void)
     group.trial.timeout_ms = NEVER_MS; /* or a second trial would be right */
     stress_check(fo_group_create(&group, &test.group) == FO_OK, "group");
     config.group = test.group;
+    config.levels.last_resort = FO_LAST_RESORT_NONE; /* hosts that are down are for trials only */
     stress_pool_init(&test.pool);
     for (unsigned b = 0; b < BALANCERS; b++) {
         stress_check(fo_balancer_create(&config, &test.balancer[b]) == FO_OK, "balancer");

@@ -62,15 +62,15 @@ Test(status, has_a_name_for_every_reason)
 
 Test(status, has_a_name_for_every_kind_of_event)
 {
-    static const char *const names[] = {"added",     "updated", "down",     "trial",
-                                        "recovered", "removed", "released", "closed"};
+    static const char *const names[] = {"added",   "updated",  "down",   "trial",     "recovered",
+                                        "removed", "released", "closed", "exhausted", "available"};
 
-    for (int bit = 0; bit < 8; bit++)
+    for (int bit = 0; bit < 10; bit++)
         cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << bit)), names[bit]);
-    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 8)), "?");
+    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 10)), "?");
     cr_expect_str_eq(fo_event_kind_name((fo_event_kind)0), "?");
     cr_expect_str_eq(fo_event_kind_name(FO_EVENT_ALL), "?");
-    cr_expect_eq(FO_EVENT_ALL, 255);
+    cr_expect_eq(FO_EVENT_ALL, 1023);
 }
 
 Test(status, tells_the_version_of_the_headers)

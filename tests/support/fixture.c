@@ -145,6 +145,7 @@ struct fo_config fixture_config(struct fixture *f)
     config.runtime = f->runtime;
     config.seed = 1;
     config.weight = fixture_weights(f);
+    config.levels.last_resort = FO_LAST_RESORT_NONE; /* so that down means no picks at all */
     return config;
 }
 
@@ -160,7 +161,7 @@ struct fo_balancer *fixture_balancer(struct fixture *f, const struct fo_config *
     ear->opened = ++f->opened_count;
     ear->next = f->ears;
     f->ears = ear;
-    status = fo_subscribe(balancer, FO_EVENT_ALL, hear, ear, NULL);
+    status = fo_subscribe(balancer, FIXTURE_EVENTS, hear, ear, NULL);
     assert(status == FO_OK);
     assert(f->balancer_count < FIXTURE_BALANCERS);
     f->balancers[f->balancer_count++] = balancer;

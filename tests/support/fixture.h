@@ -41,6 +41,9 @@ struct fixture_event {
     uint32_t missed;
 };
 
+/* What a fixture records: all that has an endpoint, and `closed`. */
+#define FIXTURE_EVENTS (FO_EVENT_ALL & ~(FO_EVENT_EXHAUSTED | FO_EVENT_AVAILABLE))
+
 struct fixture {
     _Atomic uint64_t now_ns;
     _Atomic double wanted_weight; /* what an outcome sets; NaN: outcomes move nothing */

@@ -197,6 +197,8 @@ void stress_hear(const struct fo_event *event, void *arg)
         return;
     }
     stress_check(LOAD(*closed) == 0, "%s: an event after closed", event->balancer);
+    if (event->endpoint_id == 0) /* of the balancer as a whole */
+        return;
     stress_check(strcmp(data->name, event->endpoint) == 0, "%s: told with the data of %s",
                  event->endpoint, data->name);
     tenure = stress_tenure_of(data, event->endpoint_id);
