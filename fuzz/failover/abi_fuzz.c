@@ -231,12 +231,59 @@ static void fuzz_group(struct input *input, struct stage *stage)
     free(claim.memory);
 }
 
+/** Levels, of which some are out of range. */
+static struct fo_level_config levels_from(struct input *input)
+{
+    static const char *const zones[] = {"z0", "z1", "z2", "z0", "", NULL};
+    struct fo_level_config levels = fo_level_config_init();
+
+    if (input_bit(input))
+        return levels;
+    levels.factor = input_bit(input) ? 1.5 : number_from(input);
+    levels.overflow = (fo_overflow)input_below(input, 3);
+    levels.last_resort = (fo_last_resort)input_below(input, 3);
+    levels.panic_threshold = input_bit(input) ? 0 : number_from(input);
+    levels.local_zone = input_bit(input) ? zones[input_below(input, 6)] : "local";
+    levels.zone_count = input_below(input, 8) == 0 ? FO_ZONES_MAX + 1 : input_below(input, 7);
+    levels.zone_order = input_bit(input) ? zones : NULL;
+    levels.reserved[5] = input_below(input, 16) == 0 ? 1 : 0;
+    return levels;
+}
+
+static bool zones_are_valid(const struct fo_level_config *levels)
+{
+    const char *local = levels->local_zone != NULL ? levels->local_zone : "";
+
+    if (levels->zone_count == 0)
+        return true;
+    if (levels->zone_count > FO_ZONES_MAX || levels->zone_order == NULL || local[0] == '\0')
+        return false;
+    if (levels->zone_count > 3) /* "z0" again */
+        return false;
+    for (size_t i = 0; i < levels->zone_count; i++)
+        if (strcmp(levels->zone_order[i], local) == 0)
+            return false;
+    return true;
+}
+
+static bool levels_are_valid(const struct fo_level_config *levels)
+{
+    bool panics = levels->panic_threshold != 0;
+
+    return (levels->factor == 0 || is_in(levels->factor, 1, 1e4) || levels->factor == INFINITY) &&
+           levels->overflow <= FO_OVERFLOW_COMPAT && levels->last_resort <= FO_LAST_RESORT_NONE &&
+           is_in(levels->panic_threshold, 0, 1) &&
+           !(panics && levels->last_resort == FO_LAST_RESORT_NONE) && levels->reserved[5] == 0 &&
+           zones_are_valid(levels);
+}
+
 static bool config_is_valid(const struct fo_config *config, const struct stage *stage)
 {
     bool no_trial = config->trial.backoff_ms == 0 && config->trial.backoff_max_ms == 0 &&
                     config->trial.timeout_ms == 0 && nothing_is_reserved(&config->trial);
 
-    if (!weight_is_valid(&config->weight) || config->row_limit > 65535)
+    if (!weight_is_valid(&config->weight) || !levels_are_valid(&config->levels) ||
+        config->row_limit > 65535)
         return false;
     if (config->group == NULL)
         return trial_is_valid(&config->trial);
@@ -247,7 +294,7 @@ static const size_t config_ends[] = {
     END(fo_config, name),      END(fo_config, group),        END(fo_config, runtime),
     END(fo_config, trial),     END(fo_config, weight),       END(fo_config, seed),
     END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
-    END(fo_config, log_arg),
+    END(fo_config, log_arg),   END(fo_config, levels),
 };
 
 static struct fo_config config_from(struct input *input, const struct stage *stage)
@@ -263,6 +310,7 @@ static struct fo_config config_from(struct input *input, const struct stage *sta
     config.row_limit =
         input_below(input, 8) == 0 ? 65535u + input_below(input, 2) : input_byte(input);
     config.check_leases = input_bit(input);
+    config.levels = levels_from(input);
     return config;
 }
 
@@ -285,7 +333,8 @@ static void fuzz_configure(struct input *input, struct stage *stage)
     struct fo_config theirs = config_from(input, stage);
     struct fo_config taken = fo_config_init();
     struct claim claim = CLAIM(input, theirs, taken, config_ends);
-    bool valid = claim.size_is_sane && weight_is_valid(&taken.weight);
+    bool valid =
+        claim.size_is_sane && weight_is_valid(&taken.weight) && levels_are_valid(&taken.levels);
 
     MUST(fo_balancer_configure(stage->balancer, claim.memory) == (valid ? FO_OK : FO_EINVAL));
     free(claim.memory);
@@ -299,7 +348,8 @@ static bool endpoint_is_valid(const struct fo_endpoint_config *config)
 
     return is_in(config->max_weight, 0, FO_WEIGHT_MAX) &&
            is_in(config->min_weight, 0, config->max_weight) &&
-           (init == FO_INIT_WEIGHT_MAX || is_in(init, config->min_weight, config->max_weight));
+           (init == FO_INIT_WEIGHT_MAX || is_in(init, config->min_weight, config->max_weight)) &&
+           config->level <= FO_LEVEL_MAX && !config->reserved[2];
 }
 
 /** An array of endpoint configs has the stride of its first; `taken`: what it must mean. */
@@ -317,6 +367,7 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         END(fo_endpoint_config, name),       END(fo_endpoint_config, max_weight),
         END(fo_endpoint_config, min_weight), END(fo_endpoint_config, init_weight),
         END(fo_endpoint_config, tags),       END(fo_endpoint_config, data),
+        END(fo_endpoint_config, reserved),   END(fo_endpoint_config, zone),
     };
     struct input first = *input;
     struct endpoints endpoints = {.valid = true};
@@ -331,6 +382,10 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         theirs.init_weight = input_bit(input) ? FO_INIT_WEIGHT_MAX : number_from(input);
         theirs.tags = input_byte(input);
         theirs.data = (void *)(uintptr_t)input_byte(input);
+        theirs.level = input_below(input, FO_LEVEL_MAX + 2);
+        theirs.degraded = input_bit(input);
+        theirs.reserved[2] = input_below(input, 16) == 0;
+        theirs.zone = input_bit(input) ? "z1" : NULL;
         endpoints.taken[i] = fo_endpoint_config_init(names[i]);
         claim = CLAIM(&again, theirs, endpoints.taken[i], ends);
         if (i == 0) {
@@ -467,6 +522,7 @@ static void fuzz_status(struct input *input, struct stage *stage)
         END(fo_endpoint_info, health),  END(fo_endpoint_info, state),
         END(fo_endpoint_info, drained), END(fo_endpoint_info, epoch),
         END(fo_endpoint_info, started), END(fo_endpoint_info, in_flight),
+        END(fo_endpoint_info, level),   END(fo_endpoint_info, zone),
     };
     struct fo_endpoint_info full = fo_endpoint_info_init();
     size_t size = size_from(input, ends, sizeof(ends) / sizeof(ends[0]), sizeof(full));

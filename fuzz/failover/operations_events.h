@@ -78,7 +78,7 @@ static void hear(const struct fo_event *event, void *arg)
     w.heard++;
     if (event->kind == FO_EVENT_CLOSED)
         hear_closed(subject, event);
-    else
+    else if (event->endpoint_id != 0) /* not of the balancer as a whole */
         hear_of_endpoint(subject, event);
     if (w.listener_budget == 0)
         return;

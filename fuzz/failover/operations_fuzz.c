@@ -82,6 +82,7 @@ static void configure(struct subject *subject)
     bool valid;
 
     config.weight = weight_from(&w.input, &valid);
+    config.levels.last_resort = FO_LAST_RESORT_NONE; /* the model refuses when all are down */
     MUST(fo_balancer_configure(subject->balancer, &config) == (valid ? FO_OK : FO_EINVAL));
     if (valid)
         note_weight(subject, &config.weight);
@@ -121,6 +122,7 @@ static struct subject *open_subject(struct input *input)
     config.log = complain;
     config.log_arg = subject;
     config.weight = weight_from(input, &valid);
+    config.levels.last_resort = FO_LAST_RESORT_NONE;
     if (!valid) {
         MUST(fo_balancer_create(&config, &subject->balancer) == FO_EINVAL);
         MUST(subject->balancer == NULL);

@@ -48,7 +48,7 @@ struct fo_endpoint_config {
     uint32_t level;     /**< 0 … FO_LEVEL_MAX (levels.h): level 0 is used first. */
     bool degraded;      /**< Only when the endpoints that are not cannot take all the traffic. */
     bool reserved[3];   /**< Must be false. */
-    const char *zone;   /**< Where it is, 1 … FO_NAME_MAX bytes; NULL or "": nowhere in particular;
+    const char *zone; /**< Where it is, 1 … FO_NAME_MAX bytes; NULL or "": nowhere in particular;
                              copied. A zone's name is remembered as long as the balancer lives. */
 };
 

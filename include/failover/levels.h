@@ -62,19 +62,19 @@ typedef enum fo_last_resort {
 
 /** Part of fo_config; fo_balancer_configure() changes it live. */
 struct fo_level_config {
-    double factor;              /**< How much more than its share a level can take: ≥ 1; 0: 1.4;
+    double factor; /**< How much more than its share a level can take: ≥ 1; 0: 1.4;
                                      INFINITY: everything, until nothing in it is healthy. */
     fo_overflow overflow;
     fo_last_resort last_resort;
-    double panic_threshold;     /**< A level whose health is below this while all levels together
+    double panic_threshold;        /**< A level whose health is below this while all levels together
                                      cannot take the traffic uses all of its endpoints, healthy or
                                      not; 0 … 1; 0: never. Not without last resort. */
-    const char *local_zone;     /**< This process's zone; NULL or "": zones make no difference;
+    const char *local_zone;        /**< This process's zone; NULL or "": zones make no difference;
                                      copied. */
     const char *const *zone_order; /**< zone_count other zones, nearest first, none of them twice or
                                         local; may be NULL if zone_count is 0; copied. */
-    size_t zone_count;          /**< 0 … FO_ZONES_MAX */
-    uint64_t reserved[6];       /**< Must be 0. */
+    size_t zone_count;             /**< 0 … FO_ZONES_MAX */
+    uint64_t reserved[6];          /**< Must be 0. */
 };
 
 /** All defaults: no zones, factor 1.4, last resort on. */
@@ -96,10 +96,12 @@ static inline struct fo_level_config fo_level_config_init(void)
 
 /** What a balancer is doing. */
 typedef enum fo_balancer_state {
-    FO_BALANCER_NORMAL = 1,      /**< All traffic is at level 0. */
-    FO_BALANCER_OVERFLOWING = 2, /**< Some or all of it is at other levels, or at degraded endpoints. */
+    FO_BALANCER_NORMAL = 1, /**< All traffic is at level 0. */
+    FO_BALANCER_OVERFLOWING =
+        2, /**< Some or all of it is at other levels, or at degraded endpoints. */
     FO_BALANCER_LAST_RESORT = 3, /**< Nothing is healthy: all share the traffic. */
-    FO_BALANCER_UNAVAILABLE = 4  /**< Nothing is healthy, or there is no endpoint: picks are refused. */
+    FO_BALANCER_UNAVAILABLE =
+        4 /**< Nothing is healthy, or there is no endpoint: picks are refused. */
 } fo_balancer_state;
 
 /** The name of a state, "last resort" for FO_BALANCER_LAST_RESORT; "?" if unknown. Static. */
@@ -108,13 +110,13 @@ FO_API const char *fo_balancer_state_name(fo_balancer_state state);
 /** A level as it is now, for fo_level_list(). Valid during the call. */
 struct fo_level_info {
     size_t size;
-    uint32_t level;     /**< 0, 1, … */
-    bool degraded;      /**< The degraded endpoints of the level; the others otherwise. */
-    bool panic;         /**< Uses its endpoints, healthy or not. */
+    uint32_t level; /**< 0, 1, … */
+    bool degraded;  /**< The degraded endpoints of the level; the others otherwise. */
+    bool panic;     /**< Uses its endpoints, healthy or not. */
     uint16_t reserved;
-    size_t endpoints;   /**< Of weight above 0, and not drained. */
-    double health;      /**< 0 … 1: live weight by max weight of the level, degraded or not. */
-    double share;       /**< 0 … 1: of the traffic, now. */
+    size_t endpoints; /**< Of weight above 0, and not drained. */
+    double health;    /**< 0 … 1: live weight by max weight of the level, degraded or not. */
+    double share;     /**< 0 … 1: of the traffic, now. */
 };
 
 /** Sees one level; a copy. @return true to go on, false to stop. May call any function of the library

@@ -31,7 +31,7 @@ static bool config_is_valid(const struct fo_config *config)
 {
     const struct fo_trial_config *trial = &config->trial;
 
-    if (config->row_limit > ROW_LIMIT_MAX || !fo__weight_function_is_valid(&config->weight) ||
+    if (config->row_limit > ROW_LIMIT_MAX || !live_config_is_valid(config) ||
         !fo__trial_config_is_valid(trial))
         return false;
     if (config->group == NULL)

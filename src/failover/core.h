@@ -14,7 +14,8 @@
 #define FO__OFFERS 16u /* trials on offer at once */
 #define FO__ATTENTION_OFFER(i) (UINT64_C(1) << (FO__ATTENTION_SHIFT + (i)))
 #define FO__ATTENTION_OFFERS (((UINT64_C(1) << FO__OFFERS) - 1) << FO__ATTENTION_SHIFT)
-#define FO__ATTENTION_CHECK FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
+#define FO__ATTENTION_CHECK                                                                        \
+    FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
 #define FO__ATTENTION_LEVELS FO__ATTENTION_OFFER(FO__OFFERS + 1) /* not all traffic is tier 0's */
 #define FO__ATTENTION_SHIFT 46
 

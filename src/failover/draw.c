@@ -288,8 +288,7 @@ static uint32_t find_units(const struct fo__snapshot *snapshot, uint32_t first, 
 {
     at += snapshot->units_before[first];
     for (uint32_t i = 0; i < count; i++)
-        if (excluded[i] >= first && excluded[i] < end &&
-            snapshot->units_before[excluded[i]] <= at)
+        if (excluded[i] >= first && excluded[i] < end && snapshot->units_before[excluded[i]] <= at)
             at += fo__slot_units(snapshot, excluded[i]);
     while (end - first > 1) {
         uint32_t middle = first + (end - first) / 2;
@@ -327,8 +326,8 @@ const struct fo__slot *fo__draw_regardless(const struct fo__snapshot *snapshot, 
             continue;
         units = span_units(snapshot, range->first, range->end, excluded, count);
         if (at < units) {
-            slot = &snapshot->slot[find_units(snapshot, range->first, range->end, at, excluded,
-                                              count)];
+            slot = &snapshot
+                        ->slot[find_units(snapshot, range->first, range->end, at, excluded, count)];
             break;
         }
         at -= units;

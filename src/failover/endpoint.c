@@ -25,8 +25,8 @@ struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *
     return endpoint;
 }
 
-struct fo__endpoint_settings *
-fo__endpoint_settings_create(const struct fo_endpoint_config *config, const struct fo__zone *zone)
+struct fo__endpoint_settings *fo__endpoint_settings_create(const struct fo_endpoint_config *config,
+                                                           const struct fo__zone *zone)
 {
     struct fo__endpoint_settings *settings = malloc(sizeof(*settings));
 

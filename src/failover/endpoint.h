@@ -85,8 +85,8 @@ struct fo_endpoint *fo__endpoint_create(struct fo__core *core, struct fo__host *
                                         void *data);
 
 /** Settings as configured, with that zone, which is the configuration's. NULL: out of memory. */
-struct fo__endpoint_settings *
-fo__endpoint_settings_create(const struct fo_endpoint_config *config, const struct fo__zone *zone);
+struct fo__endpoint_settings *fo__endpoint_settings_create(const struct fo_endpoint_config *config,
+                                                           const struct fo__zone *zone);
 
 /** Whether the settings are those of a configuration. */
 bool fo__endpoint_settings_equal(const struct fo__endpoint_settings *settings,

@@ -29,8 +29,7 @@ struct fo__level_rule fo__level_rule_of(const struct fo_level_config *config)
     struct fo__level_rule rule;
     double factor = config->factor != 0 ? config->factor : FACTOR;
 
-    rule.factor_percent =
-        isinf(factor) ? FO__FACTOR_INFINITE : (uint32_t)llround(factor * 100);
+    rule.factor_percent = isinf(factor) ? FO__FACTOR_INFINITE : (uint32_t)llround(factor * 100);
     rule.panic_percent = (uint32_t)llround(config->panic_threshold * 100);
     rule.is_compat = config->overflow == FO_OVERFLOW_COMPAT;
     rule.has_last_resort = config->last_resort == FO_LAST_RESORT_ALL;
@@ -152,10 +151,10 @@ static void share_compat(const struct fo__level_rule *rule, const struct fo__sup
     uint64_t end = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        double part = rule->factor_percent == FO__FACTOR_INFINITE
-                          ? (supply[i].live > 0 ? 1 : 0)
-                          : (double)supply[i].live / (double)supply[i].max *
-                                rule->factor_percent / 100;
+        double part =
+            rule->factor_percent == FO__FACTOR_INFINITE
+                ? (supply[i].live > 0 ? 1 : 0)
+                : (double)supply[i].live / (double)supply[i].max * rule->factor_percent / 100;
 
         share[i] = part < 1 ? (uint64_t)((double)left * part) : left;
         left -= share[i];
@@ -220,6 +219,5 @@ fo_balancer_state fo__levels_share(const struct fo__level_rule *rule,
         share_compat(rule, supply, n, portion);
     else
         share_standard(takes, sum, n, portion);
-    return portion[0].end == FO__SHARE_ONE && !panic ? FO_BALANCER_NORMAL
-                                                     : FO_BALANCER_OVERFLOWING;
+    return portion[0].end == FO__SHARE_ONE && !panic ? FO_BALANCER_NORMAL : FO_BALANCER_OVERFLOWING;
 }

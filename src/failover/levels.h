@@ -55,8 +55,9 @@ struct fo__supply {
 
 /** What becomes of it. */
 struct fo__portion {
-    uint64_t end; /* of its share, added up from tier 0 on; of the last: FO__SHARE_ONE, or 0 for all */
-    bool panic;   /* takes traffic without regard to health */
+    uint64_t
+        end; /* of its share, added up from tier 0 on; of the last: FO__SHARE_ONE, or 0 for all */
+    bool panic; /* takes traffic without regard to health */
 };
 
 /** Shares the traffic between 1 … FO__TIERS_MAX tiers. */

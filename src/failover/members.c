@@ -161,6 +161,7 @@ void fo__members_fini(struct fo_balancer *balancer)
     if (balancer->closed_snapshot != fo__load_relaxed(&balancer->core.snapshot))
         fo__snapshot_destroy(balancer->closed_snapshot);
     free(fo__load_relaxed(&balancer->core.settings));
+    fo__zones_fini(&balancer->core.zones);
     free(balancer->free_index);
     free(balancer->members);
     free(balancer->name);

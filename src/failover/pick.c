@@ -455,9 +455,9 @@ static inline void translate(struct fo__core *core, const struct fo_pick_options
 }
 
 /** As pick_aside(), within limits. */
-static __attribute__((noinline)) fo_status
-pick_limited_aside(struct fo__core *core, const struct fo_pick_options *options,
-                   struct fo_lease *lease)
+static __attribute__((noinline)) fo_status pick_limited_aside(struct fo__core *core,
+                                                              const struct fo_pick_options *options,
+                                                              struct fo_lease *lease)
 {
     struct fo__limits limits;
     struct errand errand = {.core = core, .limits = &limits, .lease = lease};

@@ -55,8 +55,7 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
     struct fo__snapshot *old = fo__load_relaxed(&balancer->core.snapshot);
 
     for (uint32_t i = 0; i < snapshot->count; i++)
-        fo__store_relaxed(&snapshot->slot[i].endpoint->level,
-                          fo__slot_tier(snapshot, i)->level);
+        fo__store_relaxed(&snapshot->slot[i].endpoint->level, fo__slot_tier(snapshot, i)->level);
     fo__store_release(&balancer->core.snapshot, snapshot); /* pairs with the picks' acquire */
     fo__review(&balancer->core, snapshot);
     for (size_t i = 0; i < leaver_count; i++) {

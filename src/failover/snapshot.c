@@ -124,8 +124,7 @@ static void add_to_tier(struct fo__snapshot *snapshot, const struct fo__place *p
     tier->units_sum += fo__slot_units(snapshot, at);
 }
 
-static void add_to_range(struct fo__snapshot *snapshot, const struct fo__place *places,
-                         uint32_t at)
+static void add_to_range(struct fo__snapshot *snapshot, const struct fo__place *places, uint32_t at)
 {
     struct fo__range *range;
 

@@ -152,7 +152,8 @@ static inline uint32_t fo__slot_fraction(const struct fo__snapshot *snapshot, ui
 static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint32_t slot,
                                       uint64_t word)
 {
-    fo__u128 scaled = (fo__u128)fo__slot_units(snapshot, slot) * fo__slot_fraction(snapshot, slot, word);
+    fo__u128 scaled =
+        (fo__u128)fo__slot_units(snapshot, slot) * fo__slot_fraction(snapshot, slot, word);
     return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
 }
 

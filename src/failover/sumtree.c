@@ -4,6 +4,8 @@
 /** Nodes of a level, filled up with nodes worth nothing so that every parent has all its children. */
 static size_t padded(uint32_t n)
 {
+    if (n == 1)
+        return 1; /* the root */
     return ((size_t)n + FO__SUMTREE_FANOUT - 1) / FO__SUMTREE_FANOUT * FO__SUMTREE_FANOUT;
 }
 

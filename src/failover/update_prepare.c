@@ -128,9 +128,8 @@ static fo_status build_snapshot(struct fo__update *update)
     if (update->members == NULL)
         return FO_NOMEM;
     list_members(update);
-    update->snapshot =
-        fo__snapshot_create(&balancer->placement, update->members, update->member_count,
-                            balancer->index_end);
+    update->snapshot = fo__snapshot_create(&balancer->placement, update->members,
+                                           update->member_count, balancer->index_end);
     return update->snapshot != NULL ? FO_OK : FO_NOMEM;
 }
 

@@ -149,8 +149,9 @@ static void make_balancer(unsigned at, const struct world_plan *plan)
     if (plan->weight != NULL)
         config.weight = *plan->weight;
     explore_check(fo_balancer_create(&config, &world.balancer[at]) == FO_OK, "balancer");
-    explore_check(fo_subscribe(world.balancer[at], FO_EVENT_ALL & ~(FO_EVENT_EXHAUSTED | FO_EVENT_AVAILABLE), hear, world.balancer[at], NULL) ==
-                      FO_OK,
+    explore_check(fo_subscribe(world.balancer[at],
+                               FO_EVENT_ALL & ~(FO_EVENT_EXHAUSTED | FO_EVENT_AVAILABLE), hear,
+                               world.balancer[at], NULL) == FO_OK,
                   "subscribe");
     explore_prepare_rows(world.balancer[at]);
     for (unsigned name = 0; name < plan->names; name++)

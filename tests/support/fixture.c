@@ -112,7 +112,7 @@ const char *fixture_story(struct fixture *f)
         const char *comma = at == f->story ? "" : ", ";
 
         at += sprintf(at, "%s%s", comma, fo_event_kind_name(event->kind));
-        if (event->kind != FO_EVENT_CLOSED)
+        if (event->endpoint[0] != 0)
             at += sprintf(at, " %s", event->endpoint);
         if (event->reason != FO_REASON_NONE)
             at += sprintf(at, " (%s)", fo_reason_name(event->reason));
