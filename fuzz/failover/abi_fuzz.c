@@ -246,7 +246,7 @@ static struct fo_level_config levels_from(struct input *input)
     levels.local_zone = input_bit(input) ? zones[input_below(input, 6)] : "local";
     levels.zone_count = input_below(input, 8) == 0 ? FO_ZONES_MAX + 1 : input_below(input, 7);
     levels.zone_order = input_bit(input) ? zones : NULL;
-    levels.reserved[5] = input_below(input, 16) == 0 ? 1 : 0;
+    levels.reserved[3] = input_below(input, 16) == 0 ? 1 : 0;
     return levels;
 }
 
@@ -273,7 +273,7 @@ static bool levels_are_valid(const struct fo_level_config *levels)
     return (levels->factor == 0 || is_in(levels->factor, 1, 1e4) || levels->factor == INFINITY) &&
            levels->overflow <= FO_OVERFLOW_COMPAT && levels->last_resort <= FO_LAST_RESORT_NONE &&
            is_in(levels->panic_threshold, 0, 1) &&
-           !(panics && levels->last_resort == FO_LAST_RESORT_NONE) && levels->reserved[5] == 0 &&
+           !(panics && levels->last_resort == FO_LAST_RESORT_NONE) && levels->reserved[3] == 0 &&
            zones_are_valid(levels);
 }
 

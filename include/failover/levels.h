@@ -22,12 +22,27 @@
  * endpoints of one configured level into levels of their own. Level numbers are without gaps:
  * fo_endpoint_level() and fo_endpoint_info.level are the numbers that result.
  *
+ * Cores. With `core_sizes` each of these levels is cut up further: of its endpoints the first 5, say,
+ * of this client's own order come first, then the next 20, then the rest. So a client keeps to a few of
+ * many servers. An endpoint that is down counts for no core: the next of the order takes its place
+ * while it is down, and gives it back; nobody else moves. The order depends on the names and on who the
+ * client is, not on history, so it is the same after a restart:
+ *   - by client_id: weighted rendezvous. A server that comes or goes changes at most one member of a
+ *     core. The number of clients that a server has scatters (300 clients, 300 servers, cores of 10:
+ *     25 … 202 % of the mean).
+ *   - by client_index of client_count, where these are known: every server has the same number of
+ *     clients, to within one. A server that comes or goes changes at most one member of a first core
+ *     that is small against the number of servers. Weights above 0 do not matter for the order. All
+ *     clients must see the same servers.
+ * There are at most 136 levels in all; what would be beyond shares the last.
+ *
  * Last resort. When nothing is healthy at any level, every endpoint takes traffic in proportion to its
  * max weight, levels in proportion to their numbers of endpoints, until one succeeds: a wrong verdict
  * about all of them, or one bad minute of this client's own network, must not take the last capacity
  * away. Drained endpoints, and those of weight 0, stay out.
  *
- * Source of the overflow: Envoy's priority levels; where its documentation (5 % and 65 % healthy: 7 and
+ * Sources. Rendezvous: Thaler and Ravishankar 1996, weighted by Schindelhauer and Schomaker 2005. The
+ * overflow: Envoy's priority levels; where its documentation (5 % and 65 % healthy: 7 and
  * 93 % of the traffic) and its rule for remainders differ, the documentation.
  */
 #ifndef FAILOVER_LEVELS_H
@@ -43,6 +58,8 @@ struct fo_balancer;
 
 /** Highest level that fo_endpoint_config.level may name. */
 #define FO_LEVEL_MAX 7
+/** Most cores in fo_level_config.core_sizes. */
+#define FO_CORES_MAX 8
 /** Most zones in fo_level_config.zone_order. */
 #define FO_ZONES_MAX 16
 
@@ -74,10 +91,17 @@ struct fo_level_config {
     const char *const *zone_order; /**< zone_count other zones, nearest first, none of them twice or
                                         local; may be NULL if zone_count is 0; copied. */
     size_t zone_count;             /**< 0 … FO_ZONES_MAX */
-    uint64_t reserved[6];          /**< Must be 0. */
+    const uint32_t *core_sizes; /**< core_count sizes of cores, best first, such as {5, 20}; may be
+                                     NULL if core_count is 0; copied. */
+    size_t core_count;          /**< 0 … FO_CORES_MAX; 0: every endpoint of a level is equal. */
+    const char *client_id; /**< Who this client is, the same after a restart; 1 … FO_NAME_MAX bytes;
+                                copied. Needed with cores, unless client_count is given. */
+    uint32_t client_index; /**< Which of the clients this is: below client_count. */
+    uint32_t client_count; /**< How many clients there are; 0: not known. */
+    uint64_t reserved[4];  /**< Must be 0. */
 };
 
-/** All defaults: no zones, factor 1.4, last resort on. */
+/** All defaults: no zones, no cores, factor 1.4, last resort on. */
 static inline struct fo_level_config fo_level_config_init(void)
 {
     struct fo_level_config config;
@@ -89,7 +113,12 @@ static inline struct fo_level_config fo_level_config_init(void)
     config.local_zone = NULL;
     config.zone_order = NULL;
     config.zone_count = 0;
-    for (i = 0; i < 6; i++)
+    config.core_sizes = NULL;
+    config.core_count = 0;
+    config.client_id = NULL;
+    config.client_index = 0;
+    config.client_count = 0;
+    for (i = 0; i < 4; i++)
         config.reserved[i] = 0;
     return config;
 }

@@ -24,7 +24,7 @@
 static bool live_config_is_valid(const struct fo_config *config)
 {
     return fo__weight_function_is_valid(&config->weight) &&
-           fo__level_config_is_valid(&config->levels) && fo__zone_list_is_valid(&config->levels);
+           fo__level_config_is_valid(&config->levels) && fo__placement_is_valid(&config->levels);
 }
 
 static bool config_is_valid(const struct fo_config *config)
@@ -137,6 +137,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
     atomic_init(&balancer->alive, 1);
+    atomic_init(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     pthread_mutex_init(&balancer->update_lock, NULL);
     if (config->check_leases)
         check_leases(balancer, config);
@@ -164,18 +165,6 @@ fo_status fo_balancer_create(const struct fo_config *config, struct fo_balancer 
 
 /* ---- Configuring ------------------------------------------------------------------------- */
 
-/** Publishes the members anew, under what places them now. Update lock held. */
-static fo_status place_anew(struct fo_balancer *balancer)
-{
-    struct fo__snapshot *snapshot = fo__snapshot_create(&balancer->placement, balancer->members,
-                                                        balancer->count, balancer->index_end);
-
-    if (snapshot == NULL)
-        return FO_NOMEM;
-    fo__update_publish(balancer, snapshot, NULL, 0);
-    return FO_OK;
-}
-
 /** Takes over what can be changed; on failure everything is as before. Update lock held. */
 static fo_status configure(struct fo_balancer *balancer, const struct fo_config *config,
                            struct fo__settings **settings)
@@ -186,10 +175,11 @@ static fo_status configure(struct fo_balancer *balancer, const struct fo_config 
         return FO_CLOSED;
     if (!fo__placement_init(&balancer->placement, &balancer->core.zones, &config->levels))
         return FO_NOMEM;
-    if (place_anew(balancer) != FO_OK) {
+    if (fo__publish_anew(balancer) != FO_OK) {
         balancer->placement = before;
         return FO_NOMEM;
     }
+    fo__store_relaxed(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     *settings = fo__exchange_acq_rel(&balancer->core.settings, *settings);
     fo__rcu_synchronize();
     return FO_OK;
@@ -238,7 +228,7 @@ void fo_balancer_destroy(struct fo_balancer *balancer)
         log_open_leases(&balancer->check, fo__lease_check_count(&balancer->core));
     fo__cold_begin();
     pthread_mutex_lock(&balancer->update_lock);
-    fo__update_close(balancer);
+    fo__publish_close(balancer);
     pthread_mutex_unlock(&balancer->update_lock);
     fo__members_drop(balancer);
     fo__cold_end();
@@ -258,7 +248,7 @@ static fo_status set_drained(struct fo_balancer *balancer, const char *name, boo
     if (fo__load_relaxed(&endpoint->drained) == drained)
         return FO_OK;
     fo__store_relaxed(&endpoint->drained, drained);
-    if (place_anew(balancer) != FO_OK) {
+    if (fo__publish_anew(balancer) != FO_OK) {
         fo__store_relaxed(&endpoint->drained, !drained);
         return FO_NOMEM;
     }

@@ -16,7 +16,7 @@
 #include "events.h"
 
 #include "cold.h"
-#include "members.h"
+#include "publish.h"
 #include "rcu.h"
 #include "review.h"
 #include "trial.h"
@@ -62,8 +62,18 @@ static size_t tell_membership(struct fo_endpoint *endpoint, fo_event_kind kind)
     return tell_kind(endpoint, kind, fo__word_state(endpoint->seen_word), FO_REASON_NONE, 0);
 }
 
+/** A host failed or is back: another may take its place in a core, or give it back. */
+static void mark_for_regrouping(struct fo_runtime *runtime, struct fo_balancer *balancer)
+{
+    if (balancer->must_regroup || !fo__load_relaxed(&balancer->has_cores))
+        return;
+    balancer->must_regroup = true;
+    balancer->regroup_next = runtime->regroup;
+    runtime->regroup = balancer;
+}
+
 /** Tells how the host's state differs from what was told last. */
-static size_t tell_state(struct fo_endpoint *endpoint)
+static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
 {
     uint64_t now = fo__load_acquire(endpoint->host->word);
     fo_state old_state = fo__word_state(endpoint->seen_word);
@@ -74,6 +84,7 @@ static size_t tell_state(struct fo_endpoint *endpoint)
     endpoint->seen_word = now;
     if (steps == 0 && old_state == new_state)
         return 0;
+    mark_for_regrouping(runtime, fo__balancer_of(endpoint->core));
     switch (new_state) {
     case FO_STATE_TRIAL: kind = FO_EVENT_TRIAL; break;
     case FO_STATE_DOWN: kind = FO_EVENT_DOWN; break;
@@ -121,6 +132,22 @@ static size_t tell_availability(struct fo_balancer *balancer)
     return deliver(balancer, &event);
 }
 
+/** Before anything is buried: an endpoint that was told about keeps its balancer alive. What memory is
+ * lacking for is done at the next change. */
+static void regroup(struct fo_runtime *runtime)
+{
+    while (runtime->regroup != NULL) {
+        struct fo_balancer *balancer = runtime->regroup;
+
+        runtime->regroup = balancer->regroup_next;
+        balancer->must_regroup = false;
+        pthread_mutex_lock(&balancer->update_lock);
+        if (!balancer->closing)
+            (void)fo__publish_anew(balancer);
+        pthread_mutex_unlock(&balancer->update_lock);
+    }
+}
+
 static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
 {
     size_t told = 0;
@@ -134,7 +161,7 @@ static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
     if (take_pending(endpoint, FO__PENDING_UPDATED))
         told += tell_membership(endpoint, FO_EVENT_UPDATED);
     if (!endpoint->removed_told)
-        told += tell_state(endpoint);
+        told += tell_state(runtime, endpoint);
     if (take_pending(endpoint, FO__PENDING_REMOVED)) {
         endpoint->removed_told = true;
         told += tell_membership(endpoint, FO_EVENT_REMOVED);
@@ -266,6 +293,7 @@ static size_t tell_batch(struct fo_runtime *runtime)
         endpoint->in_batch = false;
         told += tell(runtime, endpoint);
     }
+    regroup(runtime);
     return told;
 }
 

@@ -18,8 +18,9 @@
 
 #include <failover/levels.h>
 
-/* 8 configured levels in 17 distances, each with a degraded tier. */
-#define FO__TIERS_MAX 272u
+/* Levels at most, and each with a degraded tier. */
+#define FO__LEVELS_MAX 136u
+#define FO__TIERS_MAX (2 * FO__LEVELS_MAX)
 
 /** A share of all traffic: in 2^-32. */
 #define FO__SHARE_ONE (UINT64_C(1) << 32)

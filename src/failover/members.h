@@ -27,6 +27,9 @@ struct fo_balancer {
     struct fo__listeners listeners;
     struct fo__node node; /* queued when it may be freed */
     bool told_available;  /* the dispatcher's: whether listeners think that anything is healthy */
+    bool must_regroup;    /* the dispatcher's: who is failed has changed, and so may cores */
+    struct fo_balancer *regroup_next;
+    _Atomic bool has_cores; /* placement.subset has; written under the update lock */
     _Atomic uint32_t alive;
 
     pthread_mutex_t update_lock; /* guards the rest */

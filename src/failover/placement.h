@@ -2,7 +2,8 @@
  *
  * Placement: which level each member is at, and the order in which a snapshot lays the members out.
  *
- *     member ─► preference = configured level × distance of its zone ─► level: preferences without gaps
+ *     member ─► preference = configured level × distance of its zone × core in this client's subset
+ *            ─► level: preferences without gaps
  *     order:  degraded last ─► level ─► zone ─► tags ─► age
  *
  * So a tier is a range of slots, and so is what has one zone and one set of tags in it.
@@ -12,12 +13,14 @@
 
 #include "endpoint.h"
 #include "levels.h"
+#include "subset.h"
 
 /** What decides it, besides the members. Under the update lock. */
 struct fo__placement {
     struct fo__level_rule rule;
     const struct fo__zone *zone[1 + FO_ZONES_MAX]; /* the local one, then by distance */
     uint32_t zone_count;                           /* 0: zones make no difference */
+    struct fo__subset subset;                      /* no cores: all of a level are equal */
 };
 
 struct fo__place {
@@ -27,8 +30,9 @@ struct fo__place {
     uint32_t level;
 };
 
-/** Whether zones are named properly: the local one, if there is a list, and nobody twice. */
-bool fo__zone_list_is_valid(const struct fo_level_config *config);
+/** Whether zones are named properly (the local one, if there is a list, and nobody twice), and cores and
+ * the client too. */
+bool fo__placement_is_valid(const struct fo_level_config *config);
 
 /** Reads a valid configuration; adds its zones to those known. False: out of memory. */
 bool fo__placement_init(struct fo__placement *placement, struct fo__zones *zones,
@@ -42,8 +46,8 @@ fo__endpoint_next_settings(const struct fo_endpoint *endpoint)
                                            : fo__load_relaxed(&endpoint->settings);
 }
 
-/** Places `count` members, in order. Update lock held. */
-void fo__place(const struct fo__placement *placement, struct fo_endpoint *const *members,
+/** Places `count` members, in order. False: out of memory. Update lock held. */
+bool fo__place(const struct fo__placement *placement, struct fo_endpoint *const *members,
                uint32_t count, struct fo__place *places);
 
 #endif

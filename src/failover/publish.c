@@ -11,10 +11,11 @@
  *       starts behind it sees both and goes to release.c; one that started in front of it may count
  *       in its row, and the sum taken behind the grace period has that count.
  */
+#include "publish.h"
+
 #include "offer.h"
 #include "rcu.h"
 #include "review.h"
-#include "update.h"
 
 static int64_t open_leases(struct fo_endpoint *endpoint)
 {
@@ -22,13 +23,13 @@ static int64_t open_leases(struct fo_endpoint *endpoint)
     return (int64_t)(counts.started - counts.finished);
 }
 
-void fo__update_settle(struct fo_endpoint *endpoint)
+void fo__publish_settle(struct fo_endpoint *endpoint)
 {
     if (fo__release_settle(&endpoint->release, open_leases(endpoint)))
         fo__endpoint_tell(endpoint, FO__PENDING_RELEASED);
 }
 
-void fo__update_fold_revived(struct fo_endpoint *endpoint)
+void fo__publish_fold_revived(struct fo_endpoint *endpoint)
 {
     fo__add_release(&endpoint->shared.finished, (uint64_t)fo__release_revived(&endpoint->release));
 }
@@ -38,7 +39,7 @@ static void settle_leaver(struct fo_endpoint *endpoint)
 {
     fo__offer_withdraw(endpoint->core, endpoint);
     fo__endpoint_tell(endpoint, FO__PENDING_REMOVED);
-    fo__update_settle(endpoint);
+    fo__publish_settle(endpoint);
 }
 
 /** Slots without weight take no trial. */
@@ -49,8 +50,8 @@ static void withdraw_worthless(struct fo__snapshot *snapshot)
             fo__offer_withdraw(snapshot->slot[i].endpoint->core, snapshot->slot[i].endpoint);
 }
 
-void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
-                        struct fo_endpoint *const *leavers, size_t leaver_count)
+void fo__publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
+                 struct fo_endpoint *const *leavers, size_t leaver_count)
 {
     struct fo__snapshot *old = fo__load_relaxed(&balancer->core.snapshot);
 
@@ -74,11 +75,22 @@ void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snaps
     fo__snapshot_destroy(old);
 }
 
-void fo__update_close(struct fo_balancer *balancer)
+fo_status fo__publish_anew(struct fo_balancer *balancer)
+{
+    struct fo__snapshot *snapshot = fo__snapshot_create(&balancer->placement, balancer->members,
+                                                        balancer->count, balancer->index_end);
+
+    if (snapshot == NULL)
+        return FO_NOMEM;
+    fo__publish(balancer, snapshot, NULL, 0);
+    return FO_OK;
+}
+
+void fo__publish_close(struct fo_balancer *balancer)
 {
     balancer->closing = true;
     for (uint32_t i = 0; i < balancer->count; i++)
         fo__name_set(balancer->members[i]->entry, NULL);
-    fo__update_publish(balancer, balancer->closed_snapshot, balancer->members, balancer->count);
+    fo__publish(balancer, balancer->closed_snapshot, balancer->members, balancer->count);
     balancer->count = 0;
 }

@@ -31,7 +31,8 @@ struct fo_runtime {
     struct fo_balancer *closed; /* its `closed` is being told */
     struct fo_endpoint *batch;  /* endpoints to be told about, oldest first */
     struct fo_endpoint **batch_last;
-    struct fo_endpoint *dead; /* released and told: to be freed after a grace period */
+    struct fo_endpoint *dead;    /* released and told: to be freed after a grace period */
+    struct fo_balancer *regroup; /* their cores may have changed: to be published anew */
 };
 
 /** Takes a hold on a runtime; NULL: the process's default one, started if need be. Cold lock held. */

@@ -306,8 +306,8 @@ struct fo__snapshot *fo__snapshot_create(const struct fo__placement *placement,
     places = malloc(count * sizeof(*places));
     if (places == NULL)
         return NULL;
-    fo__place(placement, members, count, places);
-    snapshot = create_placed(placement, places, count, index_end);
+    if (fo__place(placement, members, count, places))
+        snapshot = create_placed(placement, places, count, index_end);
     free(places);
     return snapshot;
 }

@@ -59,7 +59,7 @@ static uint64_t minus_log2(uint64_t hash)
 }
 
 static struct fo__subset_place place_by_rendezvous(const struct fo__candidate *candidate,
-                                            uint64_t client_hash)
+                                                   uint64_t client_hash)
 {
     uint64_t pair[2] = {client_hash, candidate->name_hash};
     double score = (double)minus_log2(fo__hash(pair, sizeof(pair))) / candidate->weight;
@@ -87,7 +87,8 @@ static bool is_before(const struct fo__subset_place *a, const struct fo__subset_
 }
 
 /* Puts `place` into the heap (the last of the order on top) at the free node `at` or below. */
-static void sink(struct fo__subset_place *heap, uint32_t n, uint32_t at, struct fo__subset_place place)
+static void sink(struct fo__subset_place *heap, uint32_t n, uint32_t at,
+                 struct fo__subset_place place)
 {
     for (uint32_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
         if (child + 1 < n && is_before(&heap[child], &heap[child + 1]))

@@ -92,10 +92,10 @@ static void commit(struct fo__update *update)
     balancer->members = update->members;
     balancer->count = update->member_count;
     fo__update_result_fill(update);
-    fo__update_publish(balancer, update->snapshot, update->leavers, update->leaver_count);
+    fo__publish(balancer, update->snapshot, update->leavers, update->leaver_count);
     for (size_t i = 0; i < update->change_count; i++)
         if (update->changes[i].kind == FO__CHANGE_REVIVE)
-            fo__update_fold_revived(update->changes[i].next);
+            fo__publish_fold_revived(update->changes[i].next);
 }
 
 /* ---- All of it --------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #ifndef FO_UPDATE_H
 #define FO_UPDATE_H
 
-#include "members.h"
+#include "publish.h"
 
 #include <failover/balancer.h>
 
@@ -76,23 +76,5 @@ bool fo__update_result_is_sane(const struct fo_update_result *result);
 
 /** Fills the lists from a committed update. */
 void fo__update_result_fill(struct fo__update *update);
-
-/**
- * Publishes a snapshot and waits until nobody reads the old one, which it frees. `leavers` are out
- * of it and of the name index: they begin to drain before the wait and are settled after it.
- *
- * Update lock held.
- */
-void fo__update_publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
-                        struct fo_endpoint *const *leavers, size_t leaver_count);
-
-/** Behind the grace period of a removal: counts the open leases, and releases if there are none. */
-void fo__update_settle(struct fo_endpoint *endpoint);
-
-/** Behind a grace period after taking an incarnation back: its counts are whole again. */
-void fo__update_fold_revived(struct fo_endpoint *endpoint);
-
-/** Removes every member and closes the balancer; cannot fail. Update lock held. */
-void fo__update_close(struct fo_balancer *balancer);
 
 #endif

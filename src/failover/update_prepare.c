@@ -150,10 +150,10 @@ fo_status fo__update_prepare(struct fo__update *update)
 static void drain_again(struct fo_endpoint *endpoint)
 {
     fo__rcu_synchronize();
-    fo__update_fold_revived(endpoint);
+    fo__publish_fold_revived(endpoint);
     fo__release_begin(&endpoint->release);
     fo__rcu_synchronize();
-    fo__update_settle(endpoint);
+    fo__publish_settle(endpoint);
 }
 
 static void undo_change(struct fo__update *update, struct fo__change *change)

@@ -18,7 +18,7 @@
  * reader's loads depend on the pointer and stay in order. Freed memory may be allocated again at
  * once.
  *
- * Models     snapshot.c fo__snapshot_create and fo__snapshot_destroy, publish.c fo__update_publish,
+ * Models     snapshot.c fo__snapshot_create and fo__snapshot_destroy, publish.c fo__publish,
  *            pick.c fo_pick
  * Processes  two updaters (two updates and one), each with a store buffer; two readers, two read
  *            sections each

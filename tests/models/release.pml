@@ -33,8 +33,8 @@
  * drained again. When the compare and swap loses, the name gets a new incarnation.
  *
  * Models     release.c (all of it), finish.c fo_finish and fo__finish_count, lease.h
- *            fo__lease_start, publish.c fo__update_publish, fo__update_settle and
- *            fo__update_fold_revived, update_resolve.c (taking back), update_prepare.c drain_again,
+ *            fo__lease_start, publish.c fo__publish, fo__publish_settle and
+ *            fo__publish_fold_revived, update_resolve.c (taking back), update_prepare.c drain_again,
  *            members.c fo__members_free
  * Processes  two finishers with one lease each, taken on the other's row, finished or kept for
  *            ever; a picker without a row (shared cells) that picks and finishes twice; a remover,

@@ -27,7 +27,7 @@
  * visible before the updater looks at the words again, hence the store buffer.
  *
  * Models     outcome.c change_word, snapshot.c fo__snapshot_mend and build_tree, sumtree.c
- *            fo__sumtree_set, publish.c fo__update_publish
+ *            fo__sumtree_set, publish.c fo__publish
  * Processes  two changers of slot 0; with them either one of slot 1 (same node) and an updater that
  *            replaces the tree, or a third of slot 0, or one of slot 1 and one of slot 2 (other
  *            node); each change is a failure, a success, down, or recovery
