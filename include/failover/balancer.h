@@ -350,6 +350,45 @@ FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
                                           struct fo_lease *lease);
 
 /**
+ * Picks several different endpoints: for a quorum, for hedging, for connections to keep open.
+ *
+ * The first as fo_pick_with() does, each further one likewise among those not yet picked: weighted,
+ * without replacement.
+ *
+ * @param options  NULL: none; as for fo_pick_with()
+ * @param n        how many are wanted; at least 1
+ * @param leases   [out] room for n, each to be finished by itself; those behind the first *got are
+ *                 empty
+ * @param got      [out] how many were picked: fewer than n when there are no more; 0 on failure
+ * @return FO_OK (*got ≥ 1), otherwise as fo_pick_with(); FO_EINVAL also for n 0 or a NULL pointer
+ *
+ * Threads as fo_pick(); allocates nothing, but for a thread's first call. O(n × (n + log N)) for up to a
+ * quarter of the endpoints, O(N + n log n) beyond.
+ * Source of the latter: Efraimidis and Spirakis 2006.
+ */
+FO_API FO_MUST_USE fo_status fo_pick_many(struct fo_balancer *balancer,
+                                          const struct fo_pick_options *options, size_t n,
+                                          struct fo_lease *leases, size_t *got);
+
+/**
+ * Picks from the first of several balancers that has something healthy within the limits.
+ *
+ * When none has, the first that has anything at all is asked, so a last resort comes last. For a chain
+ * such as own cluster, other cluster, cloud; levels (levels.h) do the same inside one balancer.
+ *
+ * @param balancers  n of them, best first; not NULL
+ * @param n          at least 1
+ * @param options    NULL: none. Ids to exclude belong to one balancer each: excluding them from all
+ *                   excludes endpoints of the same id elsewhere, too.
+ * @return as fo_pick_with(), of the last balancer asked; FO_EINVAL also for n 0
+ *
+ * Threads and progress as fo_pick_with().
+ */
+FO_API FO_MUST_USE fo_status fo_pick_chain(struct fo_balancer *const *balancers, size_t n,
+                                           const struct fo_pick_options *options,
+                                           struct fo_lease *lease);
+
+/**
  * Finishes a lease with what happened, and clears it.
  *
  * @param lease    from fo_pick(); may come from another thread. Cleared: `endpoint` is NULL after.

@@ -11,11 +11,11 @@
  * the draw repeated, so errors heal where the traffic goes; and before a pick is refused, the words
  * themselves are looked at if any of them changed since the last time.
  */
-#include "pick.h"
+#include "draw.h"
 
 #include "review.h"
-#include "rng.h"
 
+#define REDRAWS 8
 #define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
 
 /** Reads each excluded slot's contribution once, so that all sums of one draw subtract the same. */
@@ -39,11 +39,6 @@ static uint64_t span_worth(const struct fo__snapshot *snapshot, uint32_t first, 
     return end > *begin ? end - *begin : 0;
 }
 
-static bool is_in(const struct fo__tier *tier, uint32_t slot)
-{
-    return slot - tier->first < tier->n; /* unsigned: also false in front of it */
-}
-
 /** One draw over the whole tier; FO__NO_SLOT when it is worth nothing. */
 static uint32_t draw_many(const struct fo__snapshot *snapshot, struct fo__row *row,
                           const struct fo__tier *tier, const struct fo__without *without)
@@ -52,7 +47,7 @@ static uint32_t draw_many(const struct fo__snapshot *snapshot, struct fo__row *r
     uint64_t begin = 0;
 
     for (uint32_t i = 0; i < without->count; i++)
-        if (is_in(tier, without->slot[i]))
+        if (fo__is_slot_of(tier, without->slot[i]))
             total = total > without->worth[i] ? total - without->worth[i] : 0;
     if (total == 0 || total > UINT64_MAX / 2)
         return FO__NO_SLOT;
@@ -93,12 +88,6 @@ static uint32_t draw_few(const struct fo__snapshot *snapshot, struct fo__row *ro
     return tier->first + passed;
 }
 
-static bool is_range_of(const struct fo__range *range, const struct fo__snapshot *snapshot,
-                        const struct fo__tier *tier, const struct fo__limits *limits)
-{
-    return &snapshot->tier[range->tier] == tier && fo__limits_allow_range(limits, range);
-}
-
 /** One draw over the tier's ranges that are allowed. */
 static uint32_t draw_ranges(const struct fo__snapshot *snapshot, struct fo__row *row,
                             const struct fo__tier *tier, const struct fo__limits *limits,
@@ -111,7 +100,7 @@ static uint32_t draw_ranges(const struct fo__snapshot *snapshot, struct fo__row 
     for (uint32_t i = 0; i < snapshot->range_count; i++) {
         const struct fo__range *range = &snapshot->ranges[i];
 
-        if (is_range_of(range, snapshot, tier, limits))
+        if (fo__is_range_of(range, snapshot, tier, limits))
             total += span_worth(snapshot, range->first, range->end, without, &begin);
     }
     if (total == 0)
@@ -121,7 +110,7 @@ static uint32_t draw_ranges(const struct fo__snapshot *snapshot, struct fo__row 
         const struct fo__range *range = &snapshot->ranges[i];
         uint64_t worth;
 
-        if (!is_range_of(range, snapshot, tier, limits))
+        if (!fo__is_range_of(range, snapshot, tier, limits))
             continue;
         worth = span_worth(snapshot, range->first, range->end, without, &begin);
         if (at < worth)
@@ -220,7 +209,7 @@ static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snap
         if (*worthless)
             return NULL;
         *word = fo__load_acquire(snapshot->slot[slot].word);
-        if (holds_good(core, snapshot, slot, *word) && is_in(tier, slot) &&
+        if (holds_good(core, snapshot, slot, *word) && fo__is_slot_of(tier, slot) &&
             fo__limits_allow(limits, snapshot, slot))
             return &snapshot->slot[slot];
         mend_block(core, snapshot, slot);
@@ -248,90 +237,48 @@ const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snap
     return scan(snapshot, row, tier, limits, word);
 }
 
-/* ---- By max weight ------------------------------------------------------------------------- */
-
-/** Excluded slots of the tier in ascending order: so a place in the measure can step over them. */
-static uint32_t sort_excluded(const struct fo__tier *tier, const struct fo__limits *limits,
-                              uint32_t *sorted)
+/* The less of the weight is up, the sooner redrawing is given up: at 1 / 8 of it, eight draws find
+ * something in two of three cases only, and the tree would have been cheaper. Few endpoints are a
+ * single node of the tree, cheaper than a second draw. */
+static uint32_t redraws_worth_it(const struct fo__tier *tier)
 {
-    uint32_t count = 0;
+    uint64_t worth = fo__load_relaxed(&tier->worth);
 
-    for (uint32_t i = 0; i < limits->without.count; i++) {
-        uint32_t slot = limits->without.slot[i];
-        uint32_t at = count;
-
-        if (!is_in(tier, slot))
-            continue;
-        for (; at > 0 && sorted[at - 1] > slot; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = slot;
-        count++;
-    }
-    return count;
+    if (tier->n <= FO__SUMTREE_FANOUT)
+        return 0;
+    return worth > tier->units_sum / 4 ? REDRAWS : worth > tier->units_sum / 8 ? 2 : 0;
 }
 
-/** Units of slots [first, end) without the excluded. */
-static uint64_t span_units(const struct fo__snapshot *snapshot, uint32_t first, uint32_t end,
-                           const uint32_t *excluded, uint32_t count)
+/** A slot of a tier of few, without the detours of larger ones; NULL: not so, or look closer. */
+static inline const struct fo__slot *try_few(const struct fo__core *core,
+                                             const struct fo__snapshot *snapshot,
+                                             struct fo__row *row, const struct fo__tier *tier,
+                                             const struct fo__limits *limits, uint64_t *word)
 {
-    uint64_t units = snapshot->units_before[end] - snapshot->units_before[first];
+    uint32_t slot;
 
-    for (uint32_t i = 0; i < count; i++)
-        if (excluded[i] >= first && excluded[i] < end)
-            units -= fo__slot_units(snapshot, excluded[i]);
-    return units;
-}
-
-/** The slot in [first, end) that covers the place `at` of span_units(). */
-static uint32_t find_units(const struct fo__snapshot *snapshot, uint32_t first, uint32_t end,
-                           uint64_t at, const uint32_t *excluded, uint32_t count)
-{
-    at += snapshot->units_before[first];
-    for (uint32_t i = 0; i < count; i++)
-        if (excluded[i] >= first && excluded[i] < end && snapshot->units_before[excluded[i]] <= at)
-            at += fo__slot_units(snapshot, excluded[i]);
-    while (end - first > 1) {
-        uint32_t middle = first + (end - first) / 2;
-
-        if (snapshot->units_before[middle] <= at)
-            first = middle;
-        else
-            end = middle;
-    }
-    return first;
-}
-
-const struct fo__slot *fo__draw_regardless(const struct fo__snapshot *snapshot, struct fo__row *row,
-                                           const struct fo__tier *tier,
-                                           const struct fo__limits *limits, uint64_t *word)
-{
-    uint32_t excluded[FO_EXCLUDE_MAX];
-    uint32_t count = sort_excluded(tier, limits, excluded);
-    const struct fo__slot *slot;
-    uint64_t total = 0;
-    uint64_t at;
-
-    for (uint32_t i = 0; i < snapshot->range_count; i++)
-        if (is_range_of(&snapshot->ranges[i], snapshot, tier, limits))
-            total += span_units(snapshot, snapshot->ranges[i].first, snapshot->ranges[i].end,
-                                excluded, count);
-    if (total == 0)
+    if (tier->n > FO__SUMTREE_FANOUT || fo__limits_by_range(limits))
         return NULL;
-    at = fo__rng_below(&row->rng, total);
-    for (uint32_t i = 0;; i++) {
-        const struct fo__range *range = &snapshot->ranges[i];
-        uint64_t units;
+    slot = draw_few(snapshot, row, tier, &limits->without);
+    if (slot == FO__NO_SLOT)
+        return NULL;
+    *word = fo__load_acquire(snapshot->slot[slot].word);
+    return holds_good(core, snapshot, slot, *word) ? &snapshot->slot[slot] : NULL;
+}
 
-        if (!is_range_of(range, snapshot, tier, limits))
-            continue;
-        units = span_units(snapshot, range->first, range->end, excluded, count);
-        if (at < units) {
-            slot = &snapshot
-                        ->slot[find_units(snapshot, range->first, range->end, at, excluded, count)];
-            break;
-        }
-        at -= units;
+const struct fo__slot *fo__redraw(struct fo__core *core, struct fo__snapshot *snapshot,
+                                  struct fo__row *row, const struct fo__tier *tier,
+                                  const struct fo__limits *limits, uint64_t *word)
+{
+    const struct fo__slot *few = try_few(core, snapshot, row, tier, limits, word);
+
+    if (few != NULL)
+        return few;
+    for (uint32_t redraws = redraws_worth_it(tier); redraws > 0; redraws--) {
+        const struct fo__slot *slot = fo__next_sample(snapshot, tier, row);
+
+        if (fo__accept_within(limits, snapshot, slot, row, word))
+            return slot;
     }
-    *word = fo__load_acquire(slot->word);
-    return slot;
+    return fo__draw_from_tree(core, snapshot, row, tier, limits, word);
 }

@@ -2,8 +2,8 @@
  *
  * What a pick is limited to, translated from fo_pick_options into slots of one snapshot.
  */
-#ifndef FO_PICK_H
-#define FO_PICK_H
+#ifndef FO_LIMITS_H
+#define FO_LIMITS_H
 
 #include "core.h"
 
@@ -51,15 +51,38 @@ static inline bool fo__limits_allow(const struct fo__limits *limits,
     return false;
 }
 
-/** A slot of the tier that the limits allow, in proportion to its live weight, from the sum tree, with
- * the host word that it was taken for; NULL when they are all worth nothing. In a read section. */
-const struct fo__slot *fo__draw_from_tree(struct fo__core *core, struct fo__snapshot *snapshot,
-                                          struct fo__row *row, const struct fo__tier *tier,
-                                          const struct fo__limits *limits, uint64_t *word);
+/** Whether every field is in its range. */
+bool fo__pick_options_are_valid(const struct fo_pick_options *options);
 
-/** The same in proportion to max weights, whatever the health: for tiers that panic. */
-const struct fo__slot *fo__draw_regardless(const struct fo__snapshot *snapshot, struct fo__row *row,
-                                           const struct fo__tier *tier,
-                                           const struct fo__limits *limits, uint64_t *word);
+/** The zone of a name, NULL for "": any; one that no endpoint is in for a name that none ever had. */
+const struct fo__zone *fo__zone_to_pick(struct fo__core *core, const char *name);
+
+/** Adds the slot of an id to the excluded, once; ids of no member are ignored. */
+static inline void fo__exclude(struct fo__without *without, const struct fo__snapshot *snapshot,
+                               uint64_t id)
+{
+    uint32_t slot = fo__snapshot_slot(snapshot, id);
+
+    if (slot == FO__NO_SLOT)
+        return;
+    for (uint32_t i = 0; i < without->count; i++)
+        if (without->slot[i] == slot)
+            return;
+    without->slot[without->count++] = slot;
+}
+
+/** Translates valid options. In a read section. */
+static inline void fo__limits_read(struct fo__limits *limits, struct fo__core *core,
+                                   const struct fo__snapshot *snapshot,
+                                   const struct fo_pick_options *options)
+{
+    limits->require_tags = options->require_tags;
+    limits->zone = options->zone != NULL ? fo__zone_to_pick(core, options->zone) : NULL;
+    limits->level_limit = options->level_limit != 0 ? options->level_limit : UINT32_MAX;
+    limits->strict = options->strict;
+    limits->without.count = 0;
+    for (size_t i = 0; i < options->exclude_count; i++)
+        fo__exclude(&limits->without, snapshot, options->exclude[i]);
+}
 
 #endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "errand.h"
+
+#include "draw.h"
+#include "lease.h"
+#include "lease_check.h"
+#include "offer.h"
+#include "rcu.h"
+#include "sample.h"
+
+/** Ends the read section of a pick that did not take the short way. */
+static fo_status leave(const struct fo__errand *errand, fo_status status)
+{
+    bool checks = (fo__attention(errand->core) & FO__ATTENTION_CHECK) != 0;
+
+    fo__rcu_read_unlock();
+    if (fo__unlikely(status == FO_OK && checks))
+        fo__lease_check_open(errand->lease);
+    return status;
+}
+
+/** A lease of the epoch in which the slot was taken, not of one that has begun since. */
+static fo_status start(const struct fo__errand *errand, const struct fo__slot *slot)
+{
+    fo__lease_start(errand->lease, errand->core, errand->row, slot, errand->word, 0);
+    return leave(errand, FO_OK);
+}
+
+static fo_status nothing_in(const struct fo__snapshot *snapshot)
+{
+    return snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
+}
+
+/** The tier whose turn it is, by the last review's shares; tier 0 when there is none. */
+const struct fo__tier *fo__errand_tier(const struct fo__errand *errand)
+{
+    const struct fo__snapshot *snapshot = errand->snapshot;
+    uint64_t place;
+
+    if ((fo__attention(errand->core) & FO__ATTENTION_LEVELS) == 0 || snapshot->tier_count == 1)
+        return snapshot->tier;
+    place = fo__rng_next(&errand->row->rng) >> 32;
+    for (uint32_t i = 0; i < snapshot->tier_count; i++)
+        if (place < fo__load_relaxed(&snapshot->tier[i].share_end))
+            return &snapshot->tier[i];
+    return snapshot->tier;
+}
+
+static bool is_below_limit(const struct fo__errand *errand, const struct fo__tier *tier)
+{
+    return tier->level < errand->limits->level_limit;
+}
+
+/** A slot of the tier whose turn it is. */
+static const struct fo__slot *find_due(struct fo__errand *errand, const struct fo__tier *tier)
+{
+    const struct fo__slot *slot;
+
+    if (!is_below_limit(errand, tier))
+        return NULL;
+    if (fo__unlikely(fo__load_relaxed(&tier->panic)))
+        return fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
+                                   &errand->word);
+    slot = errand->is_further ? fo__next_sample(errand->snapshot, tier, errand->row)
+                              : fo__first_sample_of(errand->snapshot, tier, errand->row);
+    if (fo__accept_within(errand->limits, errand->snapshot, slot, errand->row, &errand->word))
+        return slot;
+    return fo__redraw(errand->core, errand->snapshot, errand->row, tier, errand->limits,
+                      &errand->word);
+}
+
+/** A slot of any tier, best first, that is worth something. */
+static const struct fo__slot *find_healthy(struct fo__errand *errand)
+{
+    const struct fo__slot *slot = NULL;
+
+    for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
+        if (is_below_limit(errand, &errand->snapshot->tier[i]))
+            slot = fo__draw_from_tree(errand->core, errand->snapshot, errand->row,
+                                      &errand->snapshot->tier[i], errand->limits, &errand->word);
+    return slot;
+}
+
+/** A slot of any tier, best first, that has weight. */
+static const struct fo__slot *find_any(struct fo__errand *errand)
+{
+    const struct fo__slot *slot = NULL;
+
+    for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
+        if (is_below_limit(errand, &errand->snapshot->tier[i]))
+            slot = fo__draw_regardless(errand->snapshot, errand->row, &errand->snapshot->tier[i],
+                                       errand->limits, &errand->word);
+    return slot;
+}
+
+/** What the limits leave is all down. If an excluded slot is healthy, that one, unless it must not be;
+ * otherwise, as a last resort, one that is down. */
+static const struct fo__slot *find_in_need(struct fo__errand *errand)
+{
+    const struct fo__limits *limits = errand->limits;
+    struct fo__limits reuse = *limits;
+    const struct fo__slot *slot = NULL;
+
+    reuse.without.count = 0;
+    if (limits->without.count > 0) {
+        errand->limits = &reuse;
+        slot = find_healthy(errand);
+        errand->limits = limits;
+    }
+    if (slot != NULL)
+        return limits->strict ? NULL : slot;
+    if (!errand->snapshot->rule.has_last_resort)
+        return NULL;
+    slot = find_any(errand);
+    if (slot == NULL && limits->without.count > 0 && !limits->strict) {
+        errand->limits = &reuse;
+        slot = find_any(errand);
+    }
+    return slot;
+}
+
+fo_status fo__errand_run(struct fo__errand *errand)
+{
+    bool offered = (fo__attention(errand->core) & FO__ATTENTION_OFFERS) != 0;
+    bool retries = errand->limits->without.count > 0;
+    const struct fo__slot *slot;
+
+    if (fo__unlikely(errand->snapshot->count == 0))
+        return leave(errand, nothing_in(errand->snapshot));
+    /* A retry has failed once already: it is nobody's trial unless there is no other way. */
+    if (offered && !retries &&
+        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
+        return leave(errand, FO_OK);
+    slot = find_due(errand, fo__errand_tier(errand));
+    if (slot == NULL)
+        slot = find_healthy(errand);
+    if (slot == NULL && offered && retries &&
+        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
+        return leave(errand, FO_OK);
+    if (slot == NULL)
+        slot = find_in_need(errand);
+    return slot != NULL ? start(errand, slot) : leave(errand, FO_UNAVAILABLE);
+}

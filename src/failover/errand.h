@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pick on its long way: when something wants attention, or the tier it began with has nothing for it.
+ *
+ *     trial on offer? ─► the tier whose turn it is ─► the others, best first
+ *                     ─► an excluded one that is healthy ─► last resort ─► FO_UNAVAILABLE
+ */
+#ifndef FO_ERRAND_H
+#define FO_ERRAND_H
+
+#include "limits.h"
+
+/** A pick on its long way. */
+struct fo__errand {
+    struct fo__core *core;
+    struct fo__snapshot *snapshot;
+    struct fo__row *row;
+    const struct fo__limits *limits;
+    struct fo_lease *lease;
+    uint64_t word;   /* that the slot found was taken for */
+    bool is_further; /* one of several: its samples must be independent of the last one's */
+};
+
+/** The tier whose turn it is, by the last review's shares. In a read section. */
+const struct fo__tier *fo__errand_tier(const struct fo__errand *errand);
+
+/** Picks, and ends the read section that it is called in. */
+fo_status fo__errand_run(struct fo__errand *errand);
+
+#endif
