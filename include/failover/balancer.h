@@ -55,6 +55,10 @@ struct fo_config {
     fo_log_fn log;      /**< NULL: no log. */
     void *log_arg;      /**< Handed to log; must live until `closed` was delivered. */
     struct fo_level_config levels; /**< Overflow, zones, last resort. */
+    double
+        key_load_factor; /**< Bound for picks by key: no endpoint has more open leases of them than
+                                 this times its share, rounded up; 1 … 1000, such as 1.25; 0: no
+                                 bound. fo_balancer_configure() changes it. */
 };
 
 /** All defaults. */
@@ -73,6 +77,7 @@ static inline struct fo_config fo_config_init(void)
     config.log = NULL;
     config.log_arg = NULL;
     config.levels = fo_level_config_init();
+    config.key_load_factor = 0;
     return config;
 }
 
@@ -105,10 +110,9 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
                                                 struct fo_balancer **balancer);
 
 /**
- * Changes weight function, overflow, zones and last resort of a living balancer; health and counters
- * stay.
+ * Changes weight function, levels and the bound for keys of a living balancer; health and counters stay.
  *
- * @param config  not NULL; `weight` and `levels` take effect: name, log, seed, row_limit,
+ * @param config  not NULL; `weight`, `levels` and `key_load_factor` take effect: name, log, seed, row_limit,
  *                check_leases, group, runtime and trial are fixed at creation and are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
@@ -288,6 +292,8 @@ struct fo_pick_options {
     bool reserved[3];        /**< Must be false. */
     uint32_t level_limit;    /**< Only levels below this one; 0: any. */
     const char *zone;        /**< Only endpoints of this zone; NULL or "": any. */
+    const void *key;         /**< Bytes that belong to one endpoint, as below; NULL: none. */
+    size_t key_size;         /**< Bytes of `key`; ignored without it. */
 };
 
 static inline struct fo_pick_options fo_pick_options_init(void)
@@ -303,6 +309,8 @@ static inline struct fo_pick_options fo_pick_options_init(void)
         options.reserved[i] = false;
     options.level_limit = 0;
     options.zone = NULL;
+    options.key = NULL;
+    options.key_size = 0;
     return options;
 }
 
@@ -338,16 +346,58 @@ FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lea
  *                         and everything is excluded
  *         FO_EINVAL       a bad size, more than FO_EXCLUDE_MAX exclusions, a NULL list of a
  *                         non-zero count, or a reserved field set: fix the caller
+ *         FO_NOMEM        the first pick with a key, and no memory for the table: free some, call again
+ *
+ * With a key, the endpoint is the key's: the same one for the same key, in every process that has the
+ * same endpoints with the same weights, after restarts, on every machine. Keys are shared by weight.
+ * When an endpoint joins or leaves, few keys move but its own. When the key's endpoint is down,
+ * excluded, beyond its bound or otherwise not to be had, the key has a second choice, and a third … that
+ * are as fixed; of an endpoint at 70 % of its health 70 % of the keys stay, always the same. Keys keep
+ * to level 0 as long as anything there is healthy. The first such pick on a balancer builds the table
+ * (cold: takes the update lock, allocates 256 KB or 400 bytes an endpoint); updates then build it again
+ * before they return.
  *
  * When the level that is due has nothing within the limits, the others are looked at in order of
  * preference, then, as a last resort, those that are down, then, unless strict, the excluded.
  *
  * Threads and progress as fo_pick(). At worst, with a required zone or tags, O(distinct sets of level,
  * zone and tags × (log N + exclusions)); O(levels × (log N + exclusions)) without.
+ * Sources for keys: Maglev (Eisenbud et al. 2016); bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018).
  */
 FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
                                           const struct fo_pick_options *options,
                                           struct fo_lease *lease);
+
+/** What became of the keys when the table was last built. */
+struct fo_key_info {
+    size_t size;
+    uint64_t builds;   /**< How often it was built; 0: no pick had a key yet, and all is 0. */
+    size_t table_size; /**< Its entries: keys that it tells apart. */
+    double moved;      /**< Share of them that another endpoint has than before the last build. */
+    double needless; /**< Of all, the share that moved although their endpoint is still there, with
+                            the same weight. */
+};
+
+static inline struct fo_key_info fo_key_info_init(void)
+{
+    struct fo_key_info info;
+    info.size = sizeof(info);
+    info.builds = 0;
+    info.table_size = 0;
+    info.moved = 0;
+    info.needless = 0;
+    return info;
+}
+
+/**
+ * Copies the statistics of keys.
+ *
+ * @return FO_OK; FO_EINVAL: a NULL argument or a bad size; FO_CLOSED
+ *
+ * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the
+ * update lock.
+ */
+FO_API FO_MUST_USE fo_status fo_key_status(struct fo_balancer *balancer, struct fo_key_info *info);
 
 /**
  * Picks several different endpoints: for a quorum, for hedging, for connections to keep open.
@@ -355,12 +405,13 @@ FO_API FO_MUST_USE fo_status fo_pick_with(struct fo_balancer *balancer,
  * The first as fo_pick_with() does, each further one likewise among those not yet picked: weighted,
  * without replacement.
  *
- * @param options  NULL: none; as for fo_pick_with()
+ * @param options  NULL: none; as for fo_pick_with(), without a key
  * @param n        how many are wanted; at least 1
  * @param leases   [out] room for n, each to be finished by itself; those behind the first *got are
  *                 empty
  * @param got      [out] how many were picked: fewer than n when there are no more; 0 on failure
- * @return FO_OK (*got ≥ 1), otherwise as fo_pick_with(); FO_EINVAL also for n 0 or a NULL pointer
+ * @return FO_OK (*got ≥ 1), otherwise as fo_pick_with(); FO_EINVAL also for n 0, a NULL
+ *         pointer or a key
  *
  * Threads as fo_pick(); allocates nothing, but for a thread's first call. O(n × (n + log N)) for up to a
  * quarter of the endpoints, O(N + n log n) beyond.

@@ -32,6 +32,8 @@ void fo__explore_step(void);
 /* Read-modify-write; each returns the value before. */
 #define fo__add_relaxed(p, v)                                                                      \
     (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define fo__sub_relaxed(p, v)                                                                      \
+    (FO__STEP(), atomic_fetch_sub_explicit((p), (v), memory_order_relaxed))
 #define fo__add_release(p, v)                                                                      \
     (FO__STEP(), atomic_fetch_add_explicit((p), (v), memory_order_release))
 #define fo__add_acq_rel(p, v)                                                                      \

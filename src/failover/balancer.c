@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define ROW_LIMIT_MAX 65535u
+#define KEY_LOAD_FACTOR_MAX 1000
 
 /* ---- Creating ---------------------------------------------------------------------------- */
 
@@ -24,7 +25,9 @@
 static bool live_config_is_valid(const struct fo_config *config)
 {
     return fo__weight_function_is_valid(&config->weight) &&
-           fo__level_config_is_valid(&config->levels) && fo__placement_is_valid(&config->levels);
+           fo__level_config_is_valid(&config->levels) && fo__placement_is_valid(&config->levels) &&
+           (config->key_load_factor == 0 ||
+            (config->key_load_factor >= 1 && config->key_load_factor <= KEY_LOAD_FACTOR_MAX));
 }
 
 static bool config_is_valid(const struct fo_config *config)
@@ -60,10 +63,11 @@ static uint64_t next_balancer_id(void)
     return fo__add_relaxed(&last_id, FO__BALANCER_ID_STEP) + FO__BALANCER_ID_STEP;
 }
 
-static void fill_settings(struct fo__settings *settings, const struct fo_weight_function *weight)
+static void fill_settings(struct fo__settings *settings, const struct fo_config *config)
 {
-    settings->weight = *weight;
-    settings->success_units = fo__weight_success_units(weight);
+    settings->weight = config->weight;
+    settings->success_units = fo__weight_success_units(&config->weight);
+    settings->key_load_factor = config->key_load_factor;
 }
 
 /** The parts that are allocated one by one; on failure free_parts() takes what there is. */
@@ -81,7 +85,7 @@ static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config
     if (settings == NULL || !placed || snapshot == NULL || balancer->closed_snapshot == NULL ||
         balancer->name == NULL || !fo__names_init(&balancer->names))
         return FO_NOMEM;
-    fill_settings(settings, &config->weight);
+    fill_settings(settings, config);
     balancer->closed_snapshot->closed = true;
     if (config->group == NULL)
         return fo__group_make(config->runtime, &config->trial, fo__rng_mix(seed), false,
@@ -101,6 +105,26 @@ static void free_parts(struct fo_balancer *balancer)
     fo__zones_fini(&balancer->core.zones);
     free(balancer->name);
     free(balancer);
+}
+
+/** For the first pick by key: from now on snapshots have a table of keys. */
+static fo_status enable_keys(struct fo__core *core)
+{
+    struct fo_balancer *balancer = fo__balancer_of(core);
+    fo_status status = FO_OK;
+
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    if (balancer->closing) {
+        status = FO_CLOSED;
+    } else if (!balancer->placement.has_keys) {
+        balancer->placement.has_keys = true;
+        status = fo__publish_anew(balancer);
+        balancer->placement.has_keys = status == FO_OK;
+    }
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    return status;
 }
 
 static void check_leases(struct fo_balancer *balancer, const struct fo_config *config)
@@ -136,6 +160,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     fo__review(&balancer->core, fo__load_relaxed(&balancer->core.snapshot));
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
+    balancer->core.enable_keys = enable_keys;
     atomic_init(&balancer->alive, 1);
     atomic_init(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     pthread_mutex_init(&balancer->update_lock, NULL);
@@ -175,6 +200,7 @@ static fo_status configure(struct fo_balancer *balancer, const struct fo_config 
         return FO_CLOSED;
     if (!fo__placement_init(&balancer->placement, &balancer->core.zones, &config->levels))
         return FO_NOMEM;
+    balancer->placement.has_keys = before.has_keys;
     if (fo__publish_anew(balancer) != FO_OK) {
         balancer->placement = before;
         return FO_NOMEM;
@@ -197,7 +223,7 @@ fo_status fo_balancer_configure(struct fo_balancer *balancer, const struct fo_co
     settings = malloc(sizeof(*settings));
     if (settings == NULL)
         return FO_NOMEM;
-    fill_settings(settings, &ours.weight);
+    fill_settings(settings, &ours);
     fo__cold_begin();
     pthread_mutex_lock(&balancer->update_lock);
     status = configure(balancer, &ours, &settings);
@@ -280,4 +306,30 @@ fo_status fo_drain(struct fo_balancer *balancer, const char *name)
 fo_status fo_undrain(struct fo_balancer *balancer, const char *name)
 {
     return drain(balancer, name, false);
+}
+
+/* ---- Keys --------------------------------------------------------------------------------- */
+
+fo_status fo_key_status(struct fo_balancer *balancer, struct fo_key_info *info)
+{
+    struct fo_key_info found = fo_key_info_init();
+    const struct fo__snapshot *snapshot;
+    bool closing;
+
+    if (balancer == NULL || info == NULL || !fo__abi_size_is_sane(info->size, sizeof(*info)))
+        return FO_EINVAL;
+    fo__cold_begin();
+    pthread_mutex_lock(&balancer->update_lock);
+    closing = balancer->closing;
+    snapshot = fo__load_relaxed(&balancer->core.snapshot);
+    found.builds = balancer->key_builds;
+    found.table_size = snapshot->keyed != NULL ? snapshot->keyed->table->size : 0;
+    found.moved = balancer->key_change.moved;
+    found.needless = balancer->key_change.needless;
+    pthread_mutex_unlock(&balancer->update_lock);
+    fo__cold_end();
+    if (closing)
+        return FO_CLOSED;
+    fo__abi_write(info, &found, sizeof(found));
+    return FO_OK;
 }

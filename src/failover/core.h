@@ -24,6 +24,7 @@ struct fo__settings {
     struct fo_weight_function weight;
     uint32_t
         success_units; /* what a success adds to health above the minimum; or FO__CUSTOM_UNITS */
+    double key_load_factor; /* 0: no bound */
 };
 
 struct fo__core {
@@ -35,7 +36,9 @@ struct fo__core {
     _Atomic uint32_t leaving; /* endpoints that may be draining: finishes must look (release.h) */
     struct fo__settings *_Atomic settings;
 
-    struct fo__zones zones; /* for picks within one */
+    struct fo__zones zones;     /* for picks within one */
+    _Atomic int64_t keyed_open; /* leases by key, of all endpoints, while those are bounded */
+    fo_status (*enable_keys)(struct fo__core *core); /* builds the table; balancer.c */
 
     /* Otherwise by first calls of threads. */
     struct fo__row_set rows;

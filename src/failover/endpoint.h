@@ -52,6 +52,7 @@ struct fo_endpoint {
     _Alignas(FO__CACHE_LINE) struct fo__release release;
     struct fo__cell shared;
     _Atomic uint64_t shared_failed;
+    _Atomic int64_t keyed_open; /* leases by key, while those are bounded */
 
     /* Under the balancer's update lock. */
     struct fo__name *entry; /* the name's in the index, while it is a member or leaving */

@@ -82,6 +82,10 @@ static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
         (fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) == 0 || fo__lease_check_close(lease);
     if (is_open && fo__lease_is_of_process(lease)) {
         apply(lease, outcome);
+        if ((fo__lease_taken_with(lease) & FO__LEASE_IS_KEYED) != 0) {
+            fo__sub_relaxed(&endpoint->keyed_open, 1);
+            fo__sub_relaxed(&fo__lease_core(lease)->keyed_open, 1);
+        }
         fo__finish_count(fo__lease_core(lease), endpoint, fo__outcome_is_failed(outcome));
     }
     lease->endpoint = NULL;
@@ -107,7 +111,7 @@ static inline bool is_mine(const struct fo_lease *lease)
 /** A success of the lease's own thread, while nothing is leaving and the host is ill: it heals. */
 static __attribute__((noinline)) fo_status finish_ill(struct fo_lease *lease, fo_outcome outcome)
 {
-    const uint64_t special = FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL;
+    const uint64_t special = FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL | FO__LEASE_IS_KEYED;
     struct fo__rcu_section section;
     struct fo__core *core;
 

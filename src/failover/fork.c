@@ -50,6 +50,7 @@ static void end_member(struct fo_endpoint *endpoint)
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
 
     fo__add_release(&endpoint->shared.finished, counts.started - counts.finished);
+    fo__store_relaxed(&endpoint->keyed_open, 0);
     tell_the_rest(endpoint, 0);
 }
 
@@ -75,6 +76,7 @@ static void end_leases(struct fo_balancer *balancer)
 {
     fo__row_set_after_fork(&balancer->core.rows, fo__rng_system_seed());
     fo__listeners_after_fork(&balancer->listeners);
+    fo__store_relaxed(&balancer->core.keyed_open, 0);
     for (uint32_t i = 0; i < balancer->count; i++)
         end_member(balancer->members[i]);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)

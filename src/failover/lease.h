@@ -27,6 +27,7 @@ enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL };     /* reserved_po
 enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wide */
 
 /* Bits beside the host word that a lease was taken with; no host word has them. */
+#define FO__LEASE_IS_KEYED (UINT64_C(1) << 60)   /* counted in keyed_open */
 #define FO__LEASE_IS_CHECKED (UINT64_C(1) << 61) /* its nonce is in the table of lease_check.c */
 #define FO__LEASE_IS_TRIAL (UINT64_C(1) << 62)
 #define FO__LEASE_IS_ILL (UINT64_C(1) << 63) /* the host was not whole */

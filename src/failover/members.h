@@ -34,6 +34,8 @@ struct fo_balancer {
 
     pthread_mutex_t update_lock; /* guards the rest */
     struct fo__placement placement;
+    uint64_t key_builds;
+    struct fo__keyed_change key_change; /* of the last build */
     struct fo__names names;
     struct fo_endpoint **members; /* in order of joining */
     uint32_t count;

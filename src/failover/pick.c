@@ -25,6 +25,7 @@
 #include "draw.h"
 #include "errand.h"
 #include "lease.h"
+#include "pick_keyed.h"
 #include "rcu.h"
 #include "sample.h"
 
@@ -187,5 +188,7 @@ fo_status fo_pick_with(struct fo_balancer *balancer, const struct fo_pick_option
     }
     if (fo__unlikely(!fo__pick_options_are_valid(options)))
         return FO_EINVAL;
+    if (options->key != NULL)
+        return fo__pick_keyed(core, options, lease);
     return pick_limited(core, options, lease);
 }

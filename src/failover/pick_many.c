@@ -283,7 +283,7 @@ fo_status fo_pick_many(struct fo_balancer *balancer, const struct fo_pick_option
 
     if (balancer == NULL || n == 0 || leases == NULL || got == NULL ||
         (options != NULL && !fo__abi_read(&ours, sizeof(ours), options)) ||
-        !fo__pick_options_are_valid(&ours))
+        !fo__pick_options_are_valid(&ours) || ours.key != NULL)
         return FO_EINVAL;
     *got = 0;
     status = are_few(core, &ours, n) ? pick_few(balancer, &ours, n, leases, got)

@@ -21,6 +21,7 @@ struct fo__placement {
     const struct fo__zone *zone[1 + FO_ZONES_MAX]; /* the local one, then by distance */
     uint32_t zone_count;                           /* 0: zones make no difference */
     struct fo__subset subset;                      /* no cores: all of a level are equal */
+    bool has_keys; /* picks come with keys: snapshots have a table of them */
 };
 
 struct fo__place {

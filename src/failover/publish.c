@@ -64,6 +64,10 @@ void fo__publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
         fo__release_begin(&leavers[i]->release);
     }
     fo__rcu_synchronize();
+    if (snapshot->keyed != NULL) {
+        balancer->key_builds++;
+        balancer->key_change = fo__keyed_compare(old->keyed, snapshot->keyed);
+    }
     fo__names_reap(&balancer->names);
     /* Changers in older sections have mended the old sums only, and the new ones may have been built
      * from words that were older still. */

@@ -57,6 +57,8 @@ static struct fo__snapshot *allocate(uint32_t n, uint32_t tier_count, uint32_t r
 
 void fo__snapshot_destroy(struct fo__snapshot *snapshot)
 {
+    if (snapshot != NULL)
+        fo__keyed_destroy(snapshot->keyed);
     free(snapshot);
 }
 
@@ -69,6 +71,7 @@ static struct fo__snapshot *create_empty(const struct fo__placement *placement, 
     if (snapshot == NULL)
         return NULL;
     snapshot->rule = placement->rule;
+    snapshot->has_keys = placement->has_keys;
     snapshot->n = 1;
     snapshot->tier_count = 1;
     snapshot->tier[0].n = 1;
@@ -271,6 +274,28 @@ static bool build_aliases(struct fo__snapshot *snapshot)
     return true;
 }
 
+/* ---- Keys --------------------------------------------------------------------------------- */
+
+/** False: out of memory. */
+static bool build_keyed(struct fo__snapshot *snapshot, const struct fo__place *places)
+{
+    uint32_t n = snapshot->tier[0].n;
+    struct fo__keyed_member *members;
+
+    if (snapshot->tier[0].units_sum == 0)
+        return true;
+    members = malloc(n * sizeof(*members));
+    if (members == NULL)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        members[i].endpoint = places[i].endpoint;
+        members[i].weight = weight_of(&places[i]);
+    }
+    snapshot->keyed = fo__keyed_create(members, n);
+    free(members);
+    return snapshot->keyed != NULL;
+}
+
 /* ---- Building ---------------------------------------------------------------------------- */
 
 static struct fo__snapshot *create_placed(const struct fo__placement *placement,
@@ -286,7 +311,9 @@ static struct fo__snapshot *create_placed(const struct fo__placement *placement,
     if (snapshot == NULL)
         return NULL;
     snapshot->rule = placement->rule;
-    if (!fill_slots(snapshot, places, count) || !build_aliases(snapshot)) {
+    snapshot->has_keys = placement->has_keys;
+    if (!fill_slots(snapshot, places, count) || !build_aliases(snapshot) ||
+        (snapshot->has_keys && !build_keyed(snapshot, places))) {
         fo__snapshot_destroy(snapshot);
         return NULL;
     }

@@ -39,6 +39,7 @@
 #include "alias.h"
 #include "bits.h"
 #include "endpoint.h"
+#include "keyed.h"
 #include "placement.h"
 #include "sumtree.h"
 
@@ -97,6 +98,8 @@ struct fo__snapshot {
     uint32_t *floors; /* min_weight / max_weight of each slot, in units of 2^-31 */
     struct fo__range *ranges;
     struct fo__tier *tier;
+    struct fo__keyed *keyed; /* tier 0's; NULL: no pick had a key yet, or tier 0 has no weight */
+    bool has_keys;
     struct fo__sumtree tree;
     _Alignas(FO__CACHE_LINE) struct fo__slot slot[];
 };

@@ -19,7 +19,7 @@
     _Static_assert(offsetof(struct type, field) + sizeof(((struct type *)0)->field) ==             \
                        sizeof(struct type),                                                        \
                    "padding at the end of " #type)
-ENDS_IN(fo_config, levels);
+ENDS_IN(fo_config, key_load_factor);
 ENDS_IN(fo_endpoint_config, zone);
 ENDS_IN(fo_endpoint_info, zone);
 ENDS_IN(fo_event, health);
@@ -27,7 +27,8 @@ ENDS_IN(fo_group_config, trial);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);
 ENDS_IN(fo_level_info, share);
-ENDS_IN(fo_pick_options, zone);
+ENDS_IN(fo_key_info, needless);
+ENDS_IN(fo_pick_options, key_size);
 ENDS_IN(fo_runtime_config, clock_arg);
 ENDS_IN(fo_trial_config, reserved);
 ENDS_IN(fo_update_entry, previous_id);
