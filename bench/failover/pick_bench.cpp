@@ -145,6 +145,24 @@ void pair_without(benchmark::State &state, Condition condition)
     });
 }
 
+/** Keys of 16 bytes, a thousand different ones in turn. */
+void pair_keyed(benchmark::State &state)
+{
+    const Subject &subject = subject_of(Condition::keyed, Arguments(state));
+    fo_balancer *const *balancer = subject.balancers.data();
+    fo_pick_options options = fo_pick_options_init();
+    char keys[1024][17];
+    std::size_t turn = 0;
+
+    for (std::size_t i = 0; i < 1024; i++)
+        std::snprintf(keys[i], sizeof(keys[i]), "key-%012zu", i * 7919);
+    options.key_size = 16;
+    pairs(state, subject, [&](std::size_t i, fo_lease *lease) {
+        options.key = keys[turn++ & 1023];
+        return fo_pick_with(balancer[i], &options, lease);
+    });
+}
+
 void cells(benchmark::internal::Benchmark *benchmark)
 {
     benchmark->ArgNames({"n", "skew", "balancers"})
@@ -169,6 +187,10 @@ BENCHMARK_CAPTURE(pair, down90, Condition::down90)->Apply(cells);
 BENCHMARK_CAPTURE(pair, down99, Condition::down99)->Apply(cells);
 BENCHMARK_CAPTURE(pair_without, one, Condition::without1)->Name("pair/without1")->Apply(cells);
 BENCHMARK_CAPTURE(pair_without, three, Condition::without3)->Name("pair/without3")->Apply(cells);
+
+BENCHMARK_CAPTURE(pair, levels, Condition::levels)->Apply(cells);
+BENCHMARK_CAPTURE(pair, overflow, Condition::overflow)->Apply(cells);
+BENCHMARK(pair_keyed)->Name("pair/keyed")->Apply(cells);
 
 BENCHMARK(floor_pair)->Name("scaling/floor")->Apply(scaling);
 BENCHMARK_CAPTURE(pair, healthy, Condition::healthy)->Name("scaling/healthy")->Apply(scaling);

@@ -28,7 +28,19 @@
 
 namespace bench {
 
-enum class Condition { healthy, one99, third70, down50, down90, down99, without1, without3 };
+enum class Condition {
+    healthy,
+    one99,
+    third70,
+    down50,
+    down90,
+    down99,
+    without1,
+    without3,
+    levels,   /* the second half of the endpoints is at level 1 */
+    overflow, /* the same, and of level 0 half is down */
+    keyed
+};
 
 /** Weights of n endpoints: all 100, or 100 and 1 in turn. */
 inline std::vector<double> weights_of(std::size_t n, bool skewed)
@@ -52,13 +64,17 @@ inline void expect(fo_status status, const char *what)
 class Subject {
 public:
     Subject(Condition condition, std::size_t n, bool skewed, std::size_t count)
-        : health(n, 1.0), excluded_count(excluded_in(condition))
+        : health(n, 1.0), excluded_count(excluded_in(condition)), second_level(n)
     {
         const auto weights = weights_of(n, skewed);
         const auto order = shuffled(n);
 
         for (std::size_t i = 0; i < ill_in(condition, n); i++)
             health[order[i]] = health_in(condition);
+        if (condition == Condition::levels || condition == Condition::overflow)
+            second_level = (n + 1) / 2;
+        for (std::size_t i = 0; condition == Condition::overflow && i < second_level; i += 2)
+            health[i] = 0;
         for (std::size_t i = 0; i < n; i++)
             names.push_back("endpoint-" + std::to_string(i));
         expect(fo_runtime_create(nullptr, &runtime), "fo_runtime_create");
@@ -91,6 +107,7 @@ public:
 private:
     std::vector<double> health;
     std::size_t excluded_count;
+    std::size_t second_level; /* the first endpoint at level 1 */
     std::vector<std::string> names;
     fo_runtime *runtime = nullptr;
 
@@ -117,7 +134,10 @@ private:
         case Condition::down99: share = 0.99; break;
         case Condition::healthy:
         case Condition::without1:
-        case Condition::without3: break;
+        case Condition::without3:
+        case Condition::levels:
+        case Condition::overflow:
+        case Condition::keyed: break;
         }
         return std::min(static_cast<std::size_t>(std::lround(share * static_cast<double>(n))),
                         n - 1);
@@ -150,6 +170,7 @@ private:
         for (std::size_t i = 0; i < weights.size(); i++) {
             endpoints.push_back(fo_endpoint_config_init(names[i].c_str()));
             endpoints[i].max_weight = weights[i];
+            endpoints[i].level = i < second_level ? 0 : 1;
             if (health[i] > 0)
                 endpoints[i].init_weight = weights[i] * health[i];
         }

@@ -65,6 +65,31 @@ void pair_meanwhile(benchmark::State &state)
         benchmark::Counter(static_cast<double>(updates), benchmark::Counter::kIsRate);
 }
 
+/** A server comes or goes, of which each client has cores of 5 and of 20. */
+void update_cores(benchmark::State &state)
+{
+    static const std::uint32_t sizes[] = {5, 20};
+    Subject subject(Condition::healthy, static_cast<std::size_t>(state.range(0)), false, 1);
+    fo_balancer *balancer = subject.balancers.front();
+    fo_config config = fo_config_init();
+    const char *name = "one-more";
+    bool add = false;
+
+    config.levels.core_sizes = sizes;
+    config.levels.core_count = 2;
+    config.levels.client_id = "client";
+    bench::expect(fo_balancer_configure(balancer, &config), "fo_balancer_configure");
+    for (auto _ : state) {
+        const fo_endpoint_config endpoint = fo_endpoint_config_init(name);
+
+        add = !add;
+        bench::expect(add ? fo_balancer_update(balancer, &endpoint, 1, nullptr, 0, nullptr)
+                          : fo_balancer_update(balancer, nullptr, 0, &name, 1, nullptr),
+                      "fo_balancer_update");
+    }
+}
+
+BENCHMARK(update_cores)->Name("update/cores")->ArgName("n")->Arg(1000)->Arg(10000);
 BENCHMARK(update_alone)->Name("update/alone")->ArgName("n")->Arg(1000)->Arg(10000);
 BENCHMARK(pair_meanwhile)->Name("update/meanwhile")->ArgName("n")->Arg(1000);
 

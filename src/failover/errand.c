@@ -31,19 +31,11 @@ static fo_status nothing_in(const struct fo__snapshot *snapshot)
     return snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
 }
 
-/** The tier whose turn it is, by the last review's shares; tier 0 when there is none. */
-const struct fo__tier *fo__errand_tier(const struct fo__errand *errand)
+static const struct fo__tier *tier_due(const struct fo__errand *errand)
 {
-    const struct fo__snapshot *snapshot = errand->snapshot;
-    uint64_t place;
-
-    if ((fo__attention(errand->core) & FO__ATTENTION_LEVELS) == 0 || snapshot->tier_count == 1)
-        return snapshot->tier;
-    place = fo__rng_next(&errand->row->rng) >> 32;
-    for (uint32_t i = 0; i < snapshot->tier_count; i++)
-        if (place < fo__load_relaxed(&snapshot->tier[i].share_end))
-            return &snapshot->tier[i];
-    return snapshot->tier;
+    if ((fo__attention(errand->core) & FO__ATTENTION_LEVELS) == 0)
+        return errand->snapshot->tier;
+    return fo__tier_due(errand->snapshot, errand->row);
 }
 
 static bool is_below_limit(const struct fo__errand *errand, const struct fo__tier *tier)
@@ -131,7 +123,7 @@ fo_status fo__errand_run(struct fo__errand *errand)
     if (offered && !retries &&
         fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
         return leave(errand, FO_OK);
-    slot = find_due(errand, fo__errand_tier(errand));
+    slot = find_due(errand, tier_due(errand));
     if (slot == NULL)
         slot = find_healthy(errand);
     if (slot == NULL && offered && retries &&

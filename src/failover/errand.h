@@ -21,9 +21,6 @@ struct fo__errand {
     bool is_further; /* one of several: its samples must be independent of the last one's */
 };
 
-/** The tier whose turn it is, by the last review's shares. In a read section. */
-const struct fo__tier *fo__errand_tier(const struct fo__errand *errand);
-
 /** Picks, and ends the read section that it is called in. */
 fo_status fo__errand_run(struct fo__errand *errand);
 

@@ -90,4 +90,24 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
                    at_home ? fo__thread_rows.thread_id : no_thread);
 }
 
+/** What a lease without special bits has taken a slot with. */
+static inline uint64_t fo__lease_word(uint64_t word)
+{
+    return fo__word_is_whole(word) ? word : word | FO__LEASE_IS_ILL;
+}
+
+/** Starts a lease of a slot in a row at home, and ends the read section. */
+static inline fo_status fo__lease_take(struct fo__core *core, struct fo__row *row,
+                                       const struct fo__slot *slot, uint64_t taken_with,
+                                       const struct fo__rcu_section *section,
+                                       struct fo_lease *lease)
+{
+    struct fo__cell *cell = fo__row_home_cell(row, slot->cell);
+
+    fo__count(&cell->started);
+    fo__lease_fill(lease, core, cell, slot, taken_with, fo__load_relaxed(&row->thread_id));
+    fo__rcu_leave(section);
+    return FO_OK;
+}
+
 #endif

@@ -75,24 +75,6 @@ pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__
 
 /* ---- The short way ----------------------------------------------------------------------- */
 
-/** Starts a lease of a slot in a row at home, and ends the read section. */
-static inline fo_status take(struct fo__core *core, struct fo__row *row,
-                             const struct fo__slot *slot, uint64_t taken_with,
-                             const struct fo__rcu_section *section, struct fo_lease *lease)
-{
-    struct fo__cell *cell = fo__row_home_cell(row, slot->cell);
-
-    fo__count(&cell->started);
-    fo__lease_fill(lease, core, cell, slot, taken_with, fo__load_relaxed(&row->thread_id));
-    fo__rcu_leave(section);
-    return FO_OK;
-}
-
-static inline uint64_t taken_with(uint64_t word)
-{
-    return fo__word_is_whole(word) ? word : word | FO__LEASE_IS_ILL;
-}
-
 /** The first sample of a pick without limits was refused. */
 static __attribute__((noinline)) fo_status
 pick_again(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
@@ -103,7 +85,33 @@ pick_again(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row 
         fo__redraw(core, snapshot, row, snapshot->tier, &fo__no_limits, &word);
 
     if (fo__likely(slot != NULL))
-        return take(core, row, slot, taken_with(word), section, lease);
+        return fo__lease_take(core, row, slot, fo__lease_word(word), section, lease);
+    return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
+}
+
+/** Traffic has left level 0, and nothing else is special: the short way, by the tier whose turn it is. */
+static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core,
+                                                           struct fo_lease *lease)
+{
+    struct fo__row *row = fo__row_at_home(core->rows.balancer_id);
+    struct fo__rcu_section section;
+    struct fo__snapshot *snapshot;
+    const struct fo__tier *tier;
+    const struct fo__slot *slot;
+    uint64_t word;
+
+    if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
+        return pick_aside(core, lease);
+    snapshot = fo__load_acquire(&core->snapshot);
+    tier = fo__tier_due(snapshot, row);
+    if (fo__unlikely(fo__load_relaxed(&tier->panic)))
+        return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
+    slot = fo__first_sample_of(snapshot, tier, row);
+    word = fo__load_acquire(slot->word);
+    if (!fo__accept(snapshot, slot, word, row))
+        slot = fo__redraw(core, snapshot, row, tier, &fo__no_limits, &word);
+    if (fo__likely(slot != NULL))
+        return fo__lease_take(core, row, slot, fo__lease_word(word), &section, lease);
     return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
@@ -117,7 +125,8 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
     uint64_t word;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
-        return pick_aside(core, lease);
+        return fo__attention(core) == FO__ATTENTION_LEVELS ? pick_from_tiers(core, lease)
+                                                           : pick_aside(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     if (snapshot->n >= SOME)
         prefetch_ahead(snapshot, row);
@@ -128,7 +137,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
             return pick_again(core, snapshot, row, &section, lease);
         word |= FO__LEASE_IS_ILL;
     }
-    return take(core, row, slot, word, &section, lease);
+    return fo__lease_take(core, row, slot, word, &section, lease);
 }
 
 /* ---- Picks within limits ----------------------------------------------------------------- */
@@ -168,7 +177,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     if (fo__unlikely(!fo__accept_within(&limits, snapshot, slot, row, &word)))
         slot = fo__redraw(core, snapshot, row, snapshot->tier, &limits, &word);
     if (fo__likely(slot != NULL))
-        return take(core, row, slot, taken_with(word), &section, lease);
+        return fo__lease_take(core, row, slot, fo__lease_word(word), &section, lease);
     return pick_elsewhere(core, snapshot, row, &limits, lease);
 }
 

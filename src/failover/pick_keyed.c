@@ -115,24 +115,30 @@ static const struct fo__slot *find(struct search *search)
     return fo__load_relaxed(&search->snapshot->tier[0].worth) > 0 ? find_by_sums(search) : NULL;
 }
 
+/** Tier 0 has nothing for the key: as a pick without one. In a read section, which it ends. */
+static fo_status go_elsewhere(const struct search *search, struct fo__row *row,
+                              struct fo_lease *lease)
+{
+    struct fo__errand errand = {.core = search->core,
+                                .snapshot = search->snapshot,
+                                .row = row,
+                                .limits = search->limits,
+                                .lease = lease};
+
+    return fo__errand_run(&errand);
+}
+
 /** In a read section, which it ends. */
 static fo_status run(struct search *search, struct fo__row *row, struct fo_lease *lease)
 {
     uint64_t attention = fo__attention(search->core);
     const struct fo__slot *slot;
-    bool taken = (attention & FO__ATTENTION_OFFERS) != 0 && search->limits->without.count == 0 &&
-                 fo__offer_take(search->core, search->snapshot, row, search->limits, lease);
 
-    if (!taken) {
-        struct fo__errand errand = {.core = search->core,
-                                    .snapshot = search->snapshot,
-                                    .row = row,
-                                    .limits = search->limits,
-                                    .lease = lease};
-
+    if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits->without.count > 0 ||
+        !fo__offer_take(search->core, search->snapshot, row, search->limits, lease)) {
         slot = find(search);
         if (slot == NULL)
-            return fo__errand_run(&errand);
+            return go_elsewhere(search, row, lease);
         fo__lease_start(lease, search->core, row, slot, search->word,
                         search->load_factor > 0 ? FO__LEASE_IS_KEYED : 0);
     }
@@ -142,27 +148,65 @@ static fo_status run(struct search *search, struct fo__row *row, struct fo_lease
     return FO_OK;
 }
 
-fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,
-                         struct fo_lease *lease)
+static bool has_table(const struct fo__snapshot *snapshot)
 {
+    return snapshot->has_keys || snapshot->count == 0;
+}
+
+/** When something is special: no row yet, no table yet, trials on offer, leases that are checked. */
+static __attribute__((noinline)) fo_status
+pick_aside(struct search *search, const struct fo_pick_options *options, struct fo_lease *lease)
+{
+    struct fo__core *core = search->core;
     struct fo__row *row = fo__row_of(&core->rows);
     struct fo__limits limits;
-    struct search search = {.core = core, .limits = &limits};
 
-    search.hash = fo__hash(options->key, options->key_size);
     for (;;) {
         fo_status status;
 
         fo__rcu_read_lock();
-        search.snapshot = fo__load_acquire(&core->snapshot);
-        if (fo__likely(search.snapshot->has_keys || search.snapshot->count == 0))
+        search->snapshot = fo__load_acquire(&core->snapshot);
+        if (fo__likely(has_table(search->snapshot)))
             break;
         fo__rcu_read_unlock();
         status = core->enable_keys(core);
         if (status != FO_OK)
             return status;
     }
+    search->limits = &limits;
+    search->load_factor = fo__load_acquire(&core->settings)->key_load_factor;
+    fo__limits_read(&limits, core, search->snapshot, options);
+    return run(search, row, lease);
+}
+
+fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,
+                         struct fo_lease *lease)
+{
+    struct fo__row *row = fo__row_at_home(core->rows.balancer_id);
+    const uint64_t special = FO__ATTENTION_OFFERS | FO__ATTENTION_CHECK;
+    struct fo__rcu_section section;
+    struct fo__limits limits;
+    const struct fo__slot *slot;
+    struct search search;
+
+    search.core = core;
+    search.hash = fo__hash(options->key, options->key_size);
+    if (fo__unlikely(row == NULL || (fo__attention(core) & special) != 0 ||
+                     !fo__rcu_enter(&section)))
+        return pick_aside(&search, options, lease);
+    search.snapshot = fo__load_acquire(&core->snapshot);
+    if (fo__unlikely(!has_table(search.snapshot))) {
+        fo__rcu_leave(&section);
+        return pick_aside(&search, options, lease);
+    }
+    search.limits = &limits;
     search.load_factor = fo__load_acquire(&core->settings)->key_load_factor;
     fo__limits_read(&limits, core, search.snapshot, options);
-    return run(&search, row, lease);
+    slot = find(&search);
+    if (fo__unlikely(slot == NULL))
+        return go_elsewhere(&search, row, lease);
+    return fo__lease_take(core, row, slot,
+                          fo__lease_word(search.word) |
+                              (search.load_factor > 0 ? FO__LEASE_IS_KEYED : 0),
+                          &section, lease);
 }

@@ -181,7 +181,7 @@ static void share_out(const struct fo__errand *errand, const struct measure *mea
         quota[i] = 0;
     }
     for (size_t turn = 0; turn < n; turn++) {
-        size_t tier = (size_t)(fo__errand_tier(errand) - snapshot->tier);
+        size_t tier = (size_t)(fo__tier_due(snapshot, errand->row) - snapshot->tier);
 
         if (quota[tier] < able[tier])
             quota[tier]++;

@@ -90,4 +90,16 @@ static inline bool fo__accept(const struct fo__snapshot *snapshot, const struct 
     return fo__word_is_whole(word) || fo__accept_ill(snapshot, slot, word, row);
 }
 
+/** The tier whose turn it is, by the last review's shares; tier 0 when there is none. */
+static inline const struct fo__tier *fo__tier_due(const struct fo__snapshot *snapshot,
+                                                  struct fo__row *row)
+{
+    uint64_t place = fo__rng_next(&row->rng) >> 32;
+
+    for (uint32_t i = 0; i < snapshot->tier_count; i++)
+        if (place < fo__load_relaxed(&snapshot->tier[i].share_end))
+            return &snapshot->tier[i];
+    return snapshot->tier;
+}
+
 #endif

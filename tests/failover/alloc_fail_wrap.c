@@ -388,6 +388,60 @@ static fo_status configure(struct world *world)
     return fo_balancer_configure(world->f.balancer, &config);
 }
 
+static fo_status configure_levels(struct world *world)
+{
+    static const char *const order[] = {"near", "far"};
+    static const uint32_t sizes[] = {1, 2};
+    struct fo_config config = fixture_config(&world->f);
+
+    config.levels.local_zone = "here";
+    config.levels.zone_order = order;
+    config.levels.zone_count = 2;
+    config.levels.core_sizes = sizes;
+    config.levels.core_count = 2;
+    config.levels.client_id = "client";
+    return fo_balancer_configure(world->f.balancer, &config);
+}
+
+static fo_status add_in_zones(struct world *world)
+{
+    struct fo_endpoint_config configs[2] = {fo_endpoint_config_init("z0"),
+                                            fo_endpoint_config_init("z1")};
+
+    configs[0].zone = "there";
+    configs[1].zone = "elsewhere";
+    configs[1].level = 3;
+    configs[1].degraded = true;
+    return fo_balancer_update(world->f.balancer, configs, 2, NULL, 0, NULL);
+}
+
+/** The first pick by key builds the table. */
+static fo_status pick_by_key(struct world *world)
+{
+    struct fo_pick_options options = fo_pick_options_init();
+    struct fo_lease lease;
+    fo_status status;
+
+    options.key = "key";
+    options.key_size = 3;
+    status = fo_pick_with(world->f.balancer, &options, &lease);
+    if (status == FO_OK)
+        must(fo_finish(&lease, FO_OUTCOME_NEUTRAL) == FO_OK, "finish");
+    return status;
+}
+
+static bool see_level(const struct fo_level_info *info, void *arg)
+{
+    (void)info;
+    (void)arg;
+    return true;
+}
+
+static fo_status list_levels(struct world *world)
+{
+    return fo_level_list(world->f.balancer, NULL, see_level, NULL);
+}
+
 static void ignore(const struct fo_event *event, void *arg)
 {
     (void)event;
@@ -437,6 +491,10 @@ static const struct scenario scenarios[] = {
     {"drain", drain},
     {"undrain", undrain},
     {"configure", configure},
+    {"configure zones and cores", configure_levels},
+    {"update with zones and levels", add_in_zones},
+    {"pick by key", pick_by_key},
+    {"list of levels", list_levels},
     {"subscribe", subscribe},
     {"list", list},
 };
