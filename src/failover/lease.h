@@ -48,6 +48,12 @@ static inline uint64_t fo__lease_taken_with(const struct fo_lease *lease)
     return lease->reserved_wide[FO__LEASE_TAKEN_WITH];
 }
 
+/** The thread of a lease that is nobody's own, of this process generation: its finish looks closely. */
+static inline uint64_t fo__lease_no_thread(void)
+{
+    return fo__process_generation << FO__THREAD_NUMBER_BITS;
+}
+
 /** Whether it was picked in this process, or in a parent of it. */
 static inline bool fo__lease_is_of_process(const struct fo_lease *lease)
 {
@@ -82,12 +88,11 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
 {
     struct fo__cell *cell = fo__endpoint_start(slot->endpoint, row, slot->cell);
     bool at_home = cell != NULL && fo__rcu_is_cheap();
-    uint64_t no_thread = fo__process_generation << FO__THREAD_NUMBER_BITS;
 
     if (!fo__word_is_whole(word))
         bits |= FO__LEASE_IS_ILL;
     fo__lease_fill(lease, core, cell, slot, word | bits,
-                   at_home ? fo__thread_rows.thread_id : no_thread);
+                   at_home ? fo__thread_rows.thread_id : fo__lease_no_thread());
 }
 
 /** What a lease without special bits has taken a slot with. */

@@ -61,6 +61,8 @@ void fo__lease_check_open(struct fo_lease *lease)
     if (make_room()) {
         lease->reserved_wide[FO__LEASE_NONCE] = ++last_nonce;
         lease->reserved_wide[FO__LEASE_TAKEN_WITH] |= FO__LEASE_IS_CHECKED;
+        /* Nothing that it points at may be looked at before it is known to be open. */
+        lease->reserved_wide[FO__LEASE_THREAD] = fo__lease_no_thread();
         put(last_nonce, fo__lease_core(lease));
         used++;
     }

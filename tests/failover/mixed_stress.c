@@ -5,10 +5,11 @@
  *     permanent   two balancers in one health group on a runtime that two threads dispatch, one of
  *                 them with a weight function of its own; one balancer on the default runtime
  *     guests      balancers of the group that are created, used and destroyed with leases open
- *     workers     pick, pick within limits, finish here or elsewhere, report, look, subscribe; a
- *                 worker lives a while and leaves its leases to the others
+ *     workers     pick, pick within limits, by key, several at once, finish here or elsewhere,
+ *                 report, look, subscribe; a worker lives a while and leaves its leases to the
+ *                 others
  *     updaters    one per permanent balancer: update, replace, remove, add again, other data,
- *                 weights, drain, configure
+ *                 weights, levels, zones, drain, configure
  *
  * The ledger (stress.h) is told of everything and must agree at the end. ThreadSanitizer and
  * AddressSanitizer see the rest.
@@ -55,6 +56,7 @@ static struct {
 } test;
 
 static char names[NAMES][8];
+static const char *const zones[] = {"z0", "z1", NULL};
 
 static uint64_t random_of_thread(void)
 {
@@ -77,6 +79,10 @@ static fo_status pick_within_limits(struct fo_balancer *balancer, uint64_t *rand
 
     options.require_tags = stress_random(random, 3);
     options.strict = stress_random(random, 2) == 0;
+    options.level_limit = stress_random(random, 4);
+    options.zone = stress_random(random, 4) == 0 ? zones[stress_random(random, 3)] : NULL;
+    options.key = stress_random(random, 2) == 0 ? random : NULL;
+    options.key_size = 2;
     if (stress_pool_take(&test.pool, lease)) {
         exclude[0] = fo_endpoint_id(lease->lease.endpoint);
         exclude[1] = exclude[0] + 1; /* nobody's */
@@ -87,12 +93,28 @@ static fo_status pick_within_limits(struct fo_balancer *balancer, uint64_t *rand
     return stress_pick(balancer, &options, lease);
 }
 
+/** More than a quarter of the endpoints, and fewer. */
+static void pick_several(struct fo_balancer *balancer, uint64_t *random)
+{
+    struct stress_lease leases[STRESS_MANY];
+    size_t got;
+    fo_status status =
+        stress_pick_many(balancer, 1 + stress_random(random, STRESS_MANY), leases, &got);
+
+    stress_check(status == (got > 0 ? FO_OK : FO_UNAVAILABLE), "pick many: %s",
+                 fo_status_name(status));
+    for (size_t i = 0; i < got; i++)
+        stress_finish(&leases[i], some_outcome(random));
+}
+
 static void pick_and_finish(struct fo_balancer *balancer, uint64_t *random)
 {
     struct stress_lease lease;
     fo_status status = stress_random(random, 8) == 0 ? pick_within_limits(balancer, random, &lease)
                                                      : stress_pick(balancer, NULL, &lease);
 
+    if (stress_random(random, 64) == 0)
+        pick_several(balancer, random);
     stress_check(status == FO_OK || status == FO_UNAVAILABLE, "pick: %s", fo_status_name(status));
     if (status == FO_OK &&
         (stress_random(random, 3) != 0 || stress_pool_swap(&test.pool, random, &lease)))
@@ -213,6 +235,9 @@ static struct fo_endpoint_config config_of(struct set *set, unsigned name, uint6
     config.min_weight = stress_random(random, 4) == 0 ? 1 : 0;
     config.init_weight = stress_random(random, 16) == 0 ? config.min_weight : FO_INIT_WEIGHT_MAX;
     config.tags = name % 3;
+    config.level = stress_random(random, 4) == 0 ? 1 : 0;
+    config.zone = zones[stress_random(random, 3)];
+    config.degraded = stress_random(random, 8) == 0;
     stress_joins(config.data);
     return config;
 }
@@ -282,6 +307,22 @@ static void let_them_work(void)
         sched_yield();
 }
 
+static struct fo_level_config some_levels(uint64_t *random)
+{
+    static const uint32_t sizes[] = {3, 5};
+    struct fo_level_config levels = fo_level_config_init();
+
+    if (stress_random(random, 2) == 0)
+        levels.local_zone = zones[stress_random(random, 2)];
+    if (stress_random(random, 2) == 0) {
+        levels.core_sizes = sizes;
+        levels.core_count = 1 + stress_random(random, 2);
+        levels.client_id = "client";
+    }
+    levels.last_resort = stress_random(random, 2) == 0 ? FO_LAST_RESORT_NONE : FO_LAST_RESORT_ALL;
+    return levels;
+}
+
 static void *keep_updating(void *arg)
 {
     struct set *set = arg;
@@ -298,6 +339,8 @@ static void *keep_updating(void *arg)
         case 3:
             if (set != &test.set[0])
                 config.weight = fo_weight_custom(rise, fall, NULL);
+            config.levels = some_levels(&random);
+            config.key_load_factor = stress_random(&random, 2) == 0 ? 1.25 : 0;
             stress_check(fo_balancer_configure(set->balancer, &config) == FO_OK, "configure");
             break;
         default: update(set, &random); break;

@@ -242,17 +242,11 @@ uint64_t stress_ledger_close(void)
 
 /* ---- Leases ------------------------------------------------------------------------------ */
 
-fo_status stress_pick(struct fo_balancer *balancer, const struct fo_pick_options *options,
-                      struct stress_lease *lease)
+/** Enters a lease, picked after `before`, in the ledger. */
+static void note_pick(struct stress_lease *lease, uint64_t before)
 {
-    uint64_t before = LOAD(ledger_time);
-    fo_status status;
     uint64_t gone;
 
-    lease->lease = fo_lease_init();
-    status = fo_pick_with(balancer, options, &lease->lease);
-    if (status != FO_OK)
-        return status;
     lease->tenure = stress_tenure_of(fo_endpoint_data(lease->lease.endpoint),
                                      fo_endpoint_id(lease->lease.endpoint));
     gone = LOAD(lease->tenure->gone);
@@ -262,7 +256,35 @@ fo_status stress_pick(struct fo_balancer *balancer, const struct fo_pick_options
                  fo_endpoint_name(lease->lease.endpoint));
     ADD(lease->tenure->open, 1);
     ADD(lease->tenure->picked, 1);
-    return FO_OK;
+}
+
+fo_status stress_pick(struct fo_balancer *balancer, const struct fo_pick_options *options,
+                      struct stress_lease *lease)
+{
+    uint64_t before = LOAD(ledger_time);
+    fo_status status;
+
+    lease->lease = fo_lease_init();
+    status = fo_pick_with(balancer, options, &lease->lease);
+    if (status == FO_OK)
+        note_pick(lease, before);
+    return status;
+}
+
+fo_status stress_pick_many(struct fo_balancer *balancer, size_t n, struct stress_lease *leases,
+                           size_t *got)
+{
+    struct fo_lease picked[STRESS_MANY];
+    uint64_t before = LOAD(ledger_time);
+    fo_status status;
+
+    assert(n <= STRESS_MANY);
+    status = fo_pick_many(balancer, NULL, n, picked, got);
+    for (size_t i = 0; i < *got; i++) {
+        leases[i].lease = picked[i];
+        note_pick(&leases[i], before);
+    }
+    return status;
 }
 
 void stress_finish(struct stress_lease *lease, fo_outcome outcome)

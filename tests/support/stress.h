@@ -109,6 +109,11 @@ struct stress_lease {
 fo_status stress_pick(struct fo_balancer *balancer, const struct fo_pick_options *options,
                       struct stress_lease *lease);
 
+/** Picks up to n ≤ STRESS_MANY at once, and notes each. */
+#define STRESS_MANY 24
+fo_status stress_pick_many(struct fo_balancer *balancer, size_t n, struct stress_lease *leases,
+                           size_t *got);
+
 /** Enters the end of the lease in the ledger and finishes it. */
 void stress_finish(struct stress_lease *lease, fo_outcome outcome);
 
