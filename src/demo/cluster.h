@@ -2,7 +2,7 @@
  *
  * The demonstration's view of its servers, and its truth about them.
  *
- * The library is told nothing of what is here but names and the `data` pointer: it learns from the
+ * The library is told nothing of what is here but names, zones and the `data` pointer: it learns from the
  * outcomes of requests alone. The truth is for judging afterwards: was a server in good order
  * during the whole of a request that was lost?
  *
