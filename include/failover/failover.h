@@ -10,6 +10,7 @@
 #include <failover/base.h>
 #include <failover/endpoint.h>
 #include <failover/events.h>
+#include <failover/explain.h>
 #include <failover/group.h>
 #include <failover/health.h>
 #include <failover/levels.h>

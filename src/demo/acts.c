@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The acts. Each is a function that runs once, when the act opens; the last one goes on from tick
- * to tick, because draining, removing and releasing wait for each other.
+ * The acts. Each is a function that runs once, when the act opens; a removal goes on from tick to tick,
+ * because draining, removing and releasing wait for each other.
  *
  * Before a server gets into trouble its truth is changed ("not good"), after it is well again it is
  * changed back: a request that overlaps with trouble in any way does not count that server as one
@@ -17,6 +17,7 @@
 
 #include "now.h"
 #include "server.h"
+#include "zones.h"
 
 /* Who plays what: indexes into the servers. The added one is the last. */
 enum { DRAINED_SERVER = 0, KILLED_SERVER = 1, FROZEN_SERVER = 2, SLOWED_SERVER = 3 };
@@ -25,10 +26,10 @@ _Static_assert(SLOWDOWN == 20, "the act's title says so");
 
 /* Lengths of the acts in relation to each other. Coming back takes longest: the library tries a
  * dead server again in steps that have grown to their largest by then. */
-static const unsigned act_weights[ACT_COUNT] = {3, 4, 4, 4, 5, 3, 3};
+static const unsigned act_weights[ACT_COUNT] = {3, 4, 4, 4, 5, 3, 3, 3, 4, 5};
 
-static const char *const act_names[ACT_COUNT] = {"healthy", "killed", "frozen", "slowed",
-                                                 "back",    "added",  "removed"};
+static const char *const act_names[ACT_COUNT] = {"healthy", "killed", "frozen", "slowed", "back",
+                                                 "added",   "leaves", "local",  "lost",   "return"};
 
 static void check(fo_status status, const char *call)
 {
@@ -54,21 +55,38 @@ static void plan_times(struct stage *stage, unsigned seconds)
     stage->end_ns = seconds * NS_PER_S;
 }
 
-/* A title tells what happens to a server, or with NULL to all. */
-static void name_act(struct stage *stage, enum act act, const struct server *server,
-                     const char *what)
+static void name_act(struct stage *stage, enum act act, const char *label, const char *title)
 {
     struct act_record *record = &stage->record->acts[act];
 
     record->name = act_names[act];
-    if (server == NULL) {
-        snprintf(record->title, sizeof(record->title), "%s", what);
-        snprintf(record->label, sizeof(record->label), act == ACT_BACK ? "all %s" : "%s",
-                 record->name);
-    } else {
-        snprintf(record->title, sizeof(record->title), "%s %s", server->name, what);
-        snprintf(record->label, sizeof(record->label), "%s %s", server->name, record->name);
-    }
+    snprintf(record->label, sizeof(record->label), "%s", label);
+    snprintf(record->title, sizeof(record->title), "%s", title);
+}
+
+/* An act in which something happens to one server. */
+static void name_act_of(struct stage *stage, enum act act, unsigned server, const char *what)
+{
+    const char *name = stage->cluster->servers[server].name;
+    struct act_record *record = &stage->record->acts[act];
+
+    record->name = act_names[act];
+    snprintf(record->label, sizeof(record->label), "%s %s", name, record->name);
+    snprintf(record->title, sizeof(record->title), "%s %s", name, what);
+}
+
+static void name_acts(struct stage *stage)
+{
+    name_act(stage, ACT_HEALTHY, "healthy", "all servers healthy");
+    name_act_of(stage, ACT_KILLED, KILLED_SERVER, "killed (SIGKILL)");
+    name_act_of(stage, ACT_FROZEN, FROZEN_SERVER, "frozen (SIGSTOP)");
+    name_act_of(stage, ACT_SLOWED, SLOWED_SERVER, "slowed 20 times");
+    name_act(stage, ACT_BACK, "all back", "all three are well again");
+    name_act_of(stage, ACT_ADDED, stage->cluster->initial, "added");
+    name_act_of(stage, ACT_REMOVED, DRAINED_SERVER, "drained and removed");
+    name_act(stage, ACT_LOCAL, "near first", "the local zone, near, comes first");
+    name_act(stage, ACT_LOST, "near lost", "zone near lost: all of it killed");
+    name_act(stage, ACT_RETURN, "near back", "zone near is back");
 }
 
 static void cast(struct stage *stage, enum act act, unsigned fault, unsigned server)
@@ -84,13 +102,7 @@ void stage_set(struct stage *stage, unsigned seconds)
     unsigned added = stage->cluster->initial;
 
     plan_times(stage, seconds);
-    name_act(stage, ACT_HEALTHY, NULL, "all servers healthy");
-    name_act(stage, ACT_KILLED, &servers[KILLED_SERVER], "killed (SIGKILL)");
-    name_act(stage, ACT_FROZEN, &servers[FROZEN_SERVER], "frozen (SIGSTOP)");
-    name_act(stage, ACT_SLOWED, &servers[SLOWED_SERVER], "slowed 20 times");
-    name_act(stage, ACT_BACK, NULL, "all three are well again");
-    name_act(stage, ACT_ADDED, &servers[added], "added");
-    name_act(stage, ACT_REMOVED, &servers[DRAINED_SERVER], "drained and removed");
+    name_acts(stage);
     cast(stage, ACT_KILLED, 0, KILLED_SERVER);
     cast(stage, ACT_FROZEN, 1, FROZEN_SERVER);
     cast(stage, ACT_SLOWED, 2, SLOWED_SERVER);
@@ -160,6 +172,7 @@ static void act_added(struct stage *stage)
 
     nursery_launch(stage->nursery, server->index);
     config.data = server;
+    config.zone = zone_names[server->zone];
     check(fo_balancer_update(stage->balancer, &config, 1, NULL, 0, NULL), "fo_balancer_update");
     server_is_good(server);
     stage->record->added_ns = record_time_ns(stage->record);
@@ -217,13 +230,76 @@ static void advance_removal(struct stage *stage)
     }
 }
 
+/* ---- Zones ----------------------------------------------------------------------------------- */
+
+static void act_local(struct stage *stage)
+{
+    struct fo_config config = fo_config_init();
+
+    config.levels.local_zone = zone_names[ZONE_NEAR];
+    check(fo_balancer_configure(stage->balancer, &config), "fo_balancer_configure");
+}
+
+/* In the near zone, and not the one that was removed. */
+static bool is_near(const struct stage *stage, const struct server *server)
+{
+    return server->zone == ZONE_NEAR && server->index != stage->record->removal.server;
+}
+
+/* First all are told to be in trouble, then all are killed: no request counts any of them as well. */
+static void act_lost(struct stage *stage)
+{
+    struct cluster *cluster = stage->cluster;
+
+    for (unsigned i = 0; i < cluster->count; i++) {
+        if (is_near(stage, &cluster->servers[i]))
+            server_is_not_good(&cluster->servers[i], "killed");
+    }
+    stage->record->zones.lost_ns = record_time_ns(stage->record);
+    for (unsigned i = 0; i < cluster->count; i++) {
+        if (is_near(stage, &cluster->servers[i]))
+            nursery_kill(stage->nursery, i);
+    }
+}
+
+static void act_return(struct stage *stage)
+{
+    struct cluster *cluster = stage->cluster;
+
+    for (unsigned i = 0; i < cluster->count; i++) {
+        if (!is_near(stage, &cluster->servers[i]))
+            continue;
+        nursery_launch(stage->nursery, i);
+        server_is_good(&cluster->servers[i]);
+    }
+    stage->record->zones.back_ns = record_time_ns(stage->record);
+}
+
+/* When three quarters of a zone act are over: what has become of the traffic, by the library's own
+ * account. */
+static void look_at_zones(struct stage *stage, uint64_t now)
+{
+    struct zone_record *zones = &stage->record->zones;
+    enum act act = (enum act)atomic_load(&stage->record->act);
+    uint64_t due = stage->opening_ns[act] + stage_act_ms(stage, act) * NS_PER_MS * 3 / 4;
+
+    if (act < ACT_LOCAL || zones->looked[act] || now < due)
+        return;
+    zones->looked[act] = true;
+    zones_look(stage->balancer, zones->views[act]);
+    for (int i = 0; i < ZONE_COUNT; i++)
+        record_event(stage->record, "EXPLAINED", "%s",
+                     zones_describe(&zones->views[act][i], (enum zone)i).text);
+}
+
 /* ---- The course of the evening --------------------------------------------------------------- */
 
 static void open_act(struct stage *stage, enum act act)
 {
     static void (*const run[ACT_COUNT])(struct stage *) = {
         [ACT_KILLED] = act_killed, [ACT_FROZEN] = act_frozen, [ACT_SLOWED] = act_slowed,
-        [ACT_BACK] = act_back,     [ACT_ADDED] = act_added,   [ACT_REMOVED] = act_drained};
+        [ACT_BACK] = act_back,     [ACT_ADDED] = act_added,   [ACT_REMOVED] = act_drained,
+        [ACT_LOCAL] = act_local,   [ACT_LOST] = act_lost,     [ACT_RETURN] = act_return};
     struct record *record = stage->record;
 
     stage_close(stage);
@@ -250,5 +326,6 @@ bool stage_tick(struct stage *stage)
             open_act(stage, (enum act)i);
     }
     advance_removal(stage);
+    look_at_zones(stage, now);
     return now < stage->end_ns;
 }

@@ -3,7 +3,8 @@
  * The script: what happens to the servers, and when.
  *
  * Trouble adds up: the killed server stays dead while the next one freezes, and both are gone while
- * a third turns slow. Then all come back at once.
+ * a third turns slow. Then all come back at once. At the end the library is told which zone this client
+ * is in, and that zone is lost as a whole and comes back.
  */
 #ifndef DEMO_ACTS_H
 #define DEMO_ACTS_H

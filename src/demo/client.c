@@ -84,6 +84,15 @@ static void begin_request(struct client *client, struct request *request)
     request->length = wire_encode(request->frame, ++client->last_id, filler);
 }
 
+static bool all_tried_were_near(const struct request *request)
+{
+    for (unsigned i = 0; i < request->attempts; i++) {
+        if (request->tried[i]->zone != ZONE_NEAR)
+            return false;
+    }
+    return true;
+}
+
 /* Picks a server that this request has not tried; false when there is nothing to pick now. */
 static bool pick(const struct client *client, const struct request *request, struct fo_lease *lease)
 {
@@ -92,6 +101,8 @@ static bool pick(const struct client *client, const struct request *request, str
 
     options.exclude = request->tried_ids;
     options.exclude_count = request->attempts;
+    if (request->attempts == ATTEMPTS_MOST - 1 && all_tried_were_near(request))
+        options.zone = zone_names[ZONE_FAR];
     status = fo_pick_with(client->load->balancer, &options, lease);
     if (status != FO_OK && status != FO_UNAVAILABLE)
         error(EXIT_TROUBLE, 0, "fo_pick_with: %s", fo_status_name(status));

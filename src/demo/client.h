@@ -8,6 +8,9 @@
  *          ▲                                                       │
  *          └───── not on the servers already tried ◄───────────────┘ up to two more times,
  *                                                                    while the deadline lasts
+ *
+ * When a whole zone is lost, every server in it looks well until somebody has asked it. A request whose
+ * first two attempts failed in the near zone therefore leaves that zone with its last one.
  */
 #ifndef DEMO_CLIENT_H
 #define DEMO_CLIENT_H

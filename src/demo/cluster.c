@@ -10,6 +10,8 @@
 #include "connection.h"
 #include "now.h"
 
+const char *const zone_names[ZONE_COUNT] = {"near", "far"};
+
 static void init_server(struct server *server, unsigned index, uint16_t port)
 {
     server->index = index;
@@ -26,8 +28,10 @@ void cluster_start(struct cluster *cluster, const struct nursery *nursery, unsig
 {
     cluster->initial = initial;
     cluster->count = initial + 1;
-    for (unsigned i = 0; i < cluster->count; i++)
+    for (unsigned i = 0; i < cluster->count; i++) {
         init_server(&cluster->servers[i], i, nursery_port(nursery, i));
+        cluster->servers[i].zone = i < initial / 2 || i == initial ? ZONE_NEAR : ZONE_FAR;
+    }
     for (unsigned i = 0; i < initial; i++) {
         nursery_launch(nursery, i);
         server_is_good(&cluster->servers[i]);

@@ -2,9 +2,12 @@
  *
  * The demonstration's view of its servers, and its truth about them.
  *
- * The library is told nothing of what is here but names and the `data` pointer: it learns from the
+ * The library is told nothing of what is here but names, zones and the `data` pointer: it learns from the
  * outcomes of requests alone. The truth is for judging afterwards: was a server in good order
  * during the whole of a request that was lost?
+ *
+ * Zones. The first half of the servers is in zone near, the others are in zone far. The server that is
+ * added takes the place of the first, which is removed: it is near.
  *
  * Connections. Each client thread keeps one connection to each server, in a slot of its own that it
  * touches only while it holds a lease on that server. So when the library delivers `released`,
@@ -28,9 +31,13 @@
 /* good_since_ns of a server that is in trouble or takes no traffic. */
 #define NOT_GOOD UINT64_MAX
 
+enum zone { ZONE_NEAR, ZONE_FAR, ZONE_COUNT };
+extern const char *const zone_names[ZONE_COUNT];
+
 struct server {
     unsigned index;
     char name[16];
+    enum zone zone;
     const char *role;      /* what the acts do to it in the whole run; "" for nothing */
     const char *condition; /* what it is now, in a word */
     struct sockaddr_in address;
@@ -46,7 +53,7 @@ struct cluster {
     struct server servers[SERVERS_TOTAL_MOST];
 };
 
-/* Names the servers, asks the nursery for their ports and launches all but the last. */
+/* Names and places the servers, asks the nursery for their ports and launches all but the last. */
 void cluster_start(struct cluster *cluster, const struct nursery *nursery, unsigned initial);
 
 /* The server serves, takes traffic and nothing is wrong with it, from now on. */

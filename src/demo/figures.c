@@ -79,6 +79,8 @@ void figures_take(struct figures_taker *taker, struct figures *figures)
     figures->left_s = now < stage->end_ns ? (double)(stage->end_ns - now) / (double)NS_PER_S : 0;
     figures->per_second = record_all_sent_between(record, from, now);
     figures->failed_per_second = 0;
+    for (int i = 0; i < ZONE_COUNT; i++)
+        figures->zone_share[i] = 0;
     for (unsigned i = 0; i < stage->cluster->count; i++) {
         const struct server *server = &stage->cluster->servers[i];
         struct server_figures *mine = &figures->servers[i];
@@ -87,6 +89,7 @@ void figures_take(struct figures_taker *taker, struct figures *figures)
         mine->condition = server->condition;
         mine->failed = record_failed_between(record, i, 0, now);
         mine->share = record_share(record, i, from, now);
+        figures->zone_share[server->zone] += mine->share;
         mine->p50_ms = taker->p50_ms[i];
         mine->p99_ms = taker->p99_ms[i];
         figures->failed_per_second += record_failed_between(record, i, from, now);

@@ -33,6 +33,7 @@ struct figures {
     uint64_t saved;
     uint64_t lost;
     struct server_figures servers[SERVERS_TOTAL_MOST];
+    double zone_share[ZONE_COUNT]; /* of the requests sent in the last second, 0 … 1 */
 };
 
 /* Keeps what is needed to tell the last second from all before it. */

@@ -13,6 +13,7 @@
 #define QUIET_AT_ONCE_NS (NS_PER_S / 10)
 #define QUIET_FOR_NS (NS_PER_S / 2)
 #define RETURN_NS (NS_PER_S / 10)
+#define ZONE_RETURN_SHARE 0.9
 
 static double seconds(uint64_t ns)
 {
@@ -59,7 +60,8 @@ static void find_totals(struct totals *totals, const struct act_record *acts, un
     totals->latency = read_latencies(&latency);
 }
 
-static void find_act(struct act_findings *act, const struct record *record, enum act number)
+static void find_act(struct act_findings *act, const struct record *record,
+                     const struct cluster *cluster, enum act number)
 {
     const struct act_record *mine = &record->acts[number];
 
@@ -73,37 +75,58 @@ static void find_act(struct act_findings *act, const struct record *record, enum
         act->share[i] = record_share(record, i, mine->begin_ns, mine->end_ns);
         act->sent[i] = record_sent_between(record, i, mine->begin_ns, mine->end_ns);
         act->failed[i] = record_failed_between(record, i, mine->begin_ns, mine->end_ns);
+        act->zone_share[cluster->servers[i].zone] += act->share[i];
     }
 }
 
 /* ---- Moments --------------------------------------------------------------------------------- */
+
+/* Whose share is looked at: one server's, or a zone's. */
+struct crowd {
+    const struct record *record;
+    const struct cluster *cluster;
+    bool is_zone;
+    unsigned number;
+};
+
+static double share_of(const struct crowd *crowd, uint64_t from_ns, uint64_t until_ns)
+{
+    double share = 0;
+
+    if (!crowd->is_zone)
+        return record_share(crowd->record, crowd->number, from_ns, until_ns);
+    for (unsigned i = 0; i < crowd->cluster->count; i++) {
+        if (crowd->cluster->servers[i].zone == crowd->number)
+            share += record_share(crowd->record, i, from_ns, until_ns);
+    }
+    return share;
+}
 
 static uint64_t next_bucket(uint64_t at_ns)
 {
     return (at_ns + BUCKET_NS - 1) / BUCKET_NS * BUCKET_NS;
 }
 
-static bool is_quiet(const struct record *record, unsigned server, uint64_t at_ns)
+static bool is_quiet(const struct crowd *crowd, uint64_t at_ns)
 {
-    return record_share(record, server, at_ns, at_ns + QUIET_AT_ONCE_NS) < QUIET_SHARE &&
-           record_share(record, server, at_ns, at_ns + QUIET_FOR_NS) < QUIET_SHARE;
+    return share_of(crowd, at_ns, at_ns + QUIET_AT_ONCE_NS) < QUIET_SHARE &&
+           share_of(crowd, at_ns, at_ns + QUIET_FOR_NS) < QUIET_SHARE;
 }
 
-static uint64_t quiet_from(const struct record *record, unsigned server, uint64_t from_ns,
-                           uint64_t until_ns)
+static uint64_t quiet_from(const struct crowd *crowd, uint64_t from_ns, uint64_t until_ns)
 {
     for (uint64_t at = next_bucket(from_ns); at + QUIET_FOR_NS <= until_ns; at += BUCKET_NS) {
-        if (is_quiet(record, server, at))
+        if (is_quiet(crowd, at))
             return at;
     }
     return NEVER_NS;
 }
 
-static uint64_t returned_from(const struct record *record, unsigned server, uint64_t from_ns,
-                              double fair_share)
+static uint64_t returned_from(const struct crowd *crowd, uint64_t from_ns, double share)
 {
-    for (uint64_t at = next_bucket(from_ns); at + RETURN_NS <= record->end_ns; at += BUCKET_NS) {
-        if (record_share(record, server, at, at + RETURN_NS) >= fair_share / 2)
+    for (uint64_t at = next_bucket(from_ns); at + RETURN_NS <= crowd->record->end_ns;
+         at += BUCKET_NS) {
+        if (share_of(crowd, at, at + RETURN_NS) >= share)
             return at;
     }
     return NEVER_NS;
@@ -115,6 +138,7 @@ static void find_fault(struct fault_findings *fault, const struct record *record
     uint64_t begin = atomic_load(&mine->begin_ns);
     uint64_t end = atomic_load(&mine->end_ns);
     uint64_t until = end < record->end_ns ? end : record->end_ns;
+    const struct crowd crowd = {record, cluster, false, mine->server};
 
     fault->server = cluster->servers[mine->server].name;
     fault->fault = record->acts[mine->act].name;
@@ -125,11 +149,11 @@ static void find_fault(struct fault_findings *fault, const struct record *record
     fault->begin_s = seconds(begin);
     fault->down_after_ms = after_ms(begin, atomic_load(&mine->down_ns));
     fault->last_sent_after_ms = after_ms(begin, atomic_load(&mine->last_sent_ns));
-    fault->quiet_after_ms = after_ms(begin, quiet_from(record, mine->server, begin, until));
+    fault->quiet_after_ms = after_ms(begin, quiet_from(&crowd, begin, until));
     fault->returned_after_ms = NAN;
     if (fault->ended)
         fault->returned_after_ms =
-            after_ms(end, returned_from(record, mine->server, end, 1.0 / cluster->initial));
+            after_ms(end, returned_from(&crowd, end, 0.5 / cluster->initial));
     fault->sent = record_sent_between(record, mine->server, begin, until);
     fault->failed = record_failed_between(record, mine->server, begin, until);
     fault->trials = atomic_load(&mine->trials);
@@ -138,14 +162,15 @@ static void find_fault(struct fault_findings *fault, const struct record *record
 static void find_added(struct findings *findings, const struct record *record,
                        const struct cluster *cluster)
 {
+    const struct crowd crowd = {record, cluster, false, record->added_server};
+
     findings->added_server = cluster->servers[record->added_server].name;
     findings->added_reached = record->added_ns != NEVER_NS;
     if (!findings->added_reached)
         return;
     findings->added_s = seconds(record->added_ns);
     findings->added_returned_after_ms =
-        after_ms(record->added_ns, returned_from(record, record->added_server, record->added_ns,
-                                                 1.0 / cluster->count));
+        after_ms(record->added_ns, returned_from(&crowd, record->added_ns, 0.5 / cluster->count));
 }
 
 static void find_removal(struct removal_findings *removal, const struct record *record,
@@ -165,17 +190,37 @@ static void find_removal(struct removal_findings *removal, const struct record *
         mine->idle_ns != NEVER_NS ? mine->picks_at_idle - mine->picks_at_drain : 0;
 }
 
+static void find_zone(struct zone_findings *zone, const struct record *record,
+                      const struct cluster *cluster)
+{
+    const struct zone_record *mine = &record->zones;
+    const struct crowd crowd = {record, cluster, true, ZONE_NEAR};
+    uint64_t until = mine->back_ns < record->end_ns ? mine->back_ns : record->end_ns;
+
+    zone->reached = mine->lost_ns != NEVER_NS;
+    if (!zone->reached)
+        return;
+    zone->ended = mine->back_ns != NEVER_NS;
+    zone->begin_s = seconds(mine->lost_ns);
+    zone->quiet_after_ms = after_ms(mine->lost_ns, quiet_from(&crowd, mine->lost_ns, until));
+    zone->returned_after_ms = NAN;
+    if (zone->ended)
+        zone->returned_after_ms =
+            after_ms(mine->back_ns, returned_from(&crowd, mine->back_ns, ZONE_RETURN_SHARE));
+}
+
 void findings_make(struct findings *findings, const struct record *record,
                    const struct cluster *cluster)
 {
     memset(findings, 0, sizeof(*findings));
     find_totals(&findings->totals, record->acts, ACT_COUNT);
     for (int i = 0; i < ACT_COUNT; i++)
-        find_act(&findings->acts[i], record, (enum act)i);
+        find_act(&findings->acts[i], record, cluster, (enum act)i);
     for (int i = 0; i < FAULT_COUNT; i++)
         find_fault(&findings->faults[i], record, &record->faults[i], cluster);
     find_added(findings, record, cluster);
     find_removal(&findings->removal, record, cluster);
+    find_zone(&findings->zone, record, cluster);
     findings->joined = cluster->initial + (findings->added_reached ? 1 : 0);
     for (unsigned i = 0; i < findings->joined; i++) {
         if (atomic_load(&cluster->servers[i].released) == 1)

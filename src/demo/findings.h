@@ -9,6 +9,7 @@
  *                     (one trial now and then does go on)
  *   returned          the first moment from which, for a tenth of a second, a server had at least
  *                     half of its fair share, that is half of 1 / number of servers
+ *   quiet, returned   of a zone: the same, but returned with nine tenths of all that was sent
  *   _after_ms         since the trouble, its end, or the change began; NAN when it did not happen
  */
 #ifndef DEMO_FINDINGS_H
@@ -43,6 +44,7 @@ struct act_findings {
     double share[SERVERS_TOTAL_MOST];
     uint64_t sent[SERVERS_TOTAL_MOST];
     uint64_t failed[SERVERS_TOTAL_MOST];
+    double zone_share[ZONE_COUNT];
 };
 
 struct fault_findings {
@@ -70,6 +72,15 @@ struct removal_findings {
     uint64_t picks_after_drain;
 };
 
+/* The near zone, lost and back. */
+struct zone_findings {
+    bool reached;
+    bool ended;
+    double begin_s;
+    double quiet_after_ms;
+    double returned_after_ms;
+};
+
 struct findings {
     struct totals totals;
     struct act_findings acts[ACT_COUNT];
@@ -79,6 +90,7 @@ struct findings {
     double added_s;
     double added_returned_after_ms; /* half of its fair share */
     struct removal_findings removal;
+    struct zone_findings zone;
     unsigned
         released_once; /* servers with exactly one `released` event, of those that ever joined */
     unsigned joined;

@@ -35,12 +35,37 @@ static json_t *act_servers(const struct report *report, const struct act_finding
     json_t *servers = json_array();
 
     for (unsigned i = 0; i < report->cluster->count; i++) {
-        json_array_append_new(servers, json_pack("{s:s, s:f, s:o, s:o}", "name",
-                                                 report->cluster->servers[i].name, "share",
-                                                 act->share[i], "sent", count(act->sent[i]),
-                                                 "failed", count(act->failed[i])));
+        const struct server *server = &report->cluster->servers[i];
+
+        json_array_append_new(servers,
+                              json_pack("{s:s, s:s, s:f, s:o, s:o}", "name", server->name, "zone",
+                                        zone_names[server->zone], "share", act->share[i], "sent",
+                                        count(act->sent[i]), "failed", count(act->failed[i])));
     }
     return servers;
+}
+
+/* What fo_balancer_explain() said of a zone's level; null outside the zone acts. */
+static json_t *explained(const struct zone_record *zones, enum act act, unsigned zone)
+{
+    const struct zone_view *view = &zones->views[act][zone];
+
+    if (!zones->looked[act])
+        return json_null();
+    return json_pack("{s:i, s:f, s:i, s:i}", "level", (int)view->level, "share", view->share,
+                     "healthy", (int)view->healthy, "servers", (int)view->servers);
+}
+
+static json_t *act_zones(const struct report *report, enum act act)
+{
+    json_t *zones = json_array();
+
+    for (unsigned i = 0; i < ZONE_COUNT; i++)
+        json_array_append_new(zones,
+                              json_pack("{s:s, s:f, s:o}", "name", zone_names[i], "share",
+                                        report->findings->acts[act].zone_share[i], "explained",
+                                        explained(&report->record->zones, act, i)));
+    return zones;
 }
 
 static json_t *acts_array(const struct report *report)
@@ -52,10 +77,11 @@ static json_t *acts_array(const struct report *report)
         const struct act_record *record = &report->record->acts[i];
 
         if (act->reached)
-            json_array_append_new(acts, json_pack("{s:s, s:s, s:f, s:f, s:o, s:o}", "name",
+            json_array_append_new(acts, json_pack("{s:s, s:s, s:f, s:f, s:o, s:o, s:o}", "name",
                                                   record->name, "title", record->title, "begin_s",
                                                   act->begin_s, "end_s", act->end_s, "totals",
-                                                  totals_object(&act->totals), "servers",
+                                                  totals_object(&act->totals), "zones",
+                                                  act_zones(report, (enum act)i), "servers",
                                                   act_servers(report, act)));
     }
     return acts;
@@ -103,6 +129,16 @@ static json_t *removal_object(const struct removal_findings *removal)
                      number_or_null(removal->released_after_ms));
 }
 
+static json_t *zone_object(const struct zone_findings *zone)
+{
+    if (!zone->reached)
+        return json_null();
+    return json_pack("{s:s, s:f, s:o, s:o}", "zone", zone_names[ZONE_NEAR], "begin_s",
+                     zone->begin_s, "below_1_percent_after_ms",
+                     number_or_null(zone->quiet_after_ms), "returned_after_ms",
+                     number_or_null(zone->returned_after_ms));
+}
+
 static json_t *events_array(struct record *record)
 {
     json_t *events = json_array();
@@ -126,14 +162,15 @@ bool report_write_json(const struct report *report, FILE *file)
 
     snprintf(text, sizeof(text), "%u.%u.%u", version >> 16, version >> 8 & 0xff, version & 0xff);
     root = json_pack(
-        "{s:s, s:{s:i, s:i, s:i, s:o}, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:i}, s:o}",
+        "{s:s, s:{s:i, s:i, s:i, s:o}, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:i}, s:o}",
         "version", text, "options", "servers", (int)options->servers, "threads",
         (int)options->threads, "seconds", (int)options->seconds, "seed", count(options->seed),
         "ran_s", (double)report->record->end_ns / (double)NS_PER_S, "interrupted",
         (int)report->record->interrupted, "totals", totals_object(&findings->totals), "acts",
         acts_array(report), "faults", faults_array(findings), "added", added_object(findings),
-        "removed", removal_object(&findings->removal), "released", "servers", (int)findings->joined,
-        "exactly_once", (int)findings->released_once, "events", events_array(report->record));
+        "removed", removal_object(&findings->removal), "zone_lost", zone_object(&findings->zone),
+        "released", "servers", (int)findings->joined, "exactly_once", (int)findings->released_once,
+        "events", events_array(report->record));
     if (root == NULL)
         return false;
     json_dumpf(root, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6));

@@ -30,6 +30,9 @@ void lines_print(const struct display *display, const struct figures *figures)
            (unsigned long long)figures->failed_per_second, (unsigned long long)figures->lost);
     for (unsigned i = 0; i < cluster->count; i++)
         printf(" %s %.1f%%", cluster->servers[i].name, 100 * figures->servers[i].share);
+    for (int i = 0; i < ZONE_COUNT; i++)
+        printf("%s zone %s %.1f%%", i > 0 ? "" : ", by zone:", zone_names[i],
+               100 * figures->zone_share[i]);
     putchar('\n');
     fflush(stdout);
 }

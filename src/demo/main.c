@@ -9,7 +9,7 @@
  *     └───────────────┬──────────────────────┘            ▲    ▲    ▲
  *                     └──────── requests, 127.0.0.1 ──────┴────┴────┘
  *
- * The library is told the servers' names and nothing else. That a server is killed (SIGKILL),
+ * The library is told the servers' names and zones and nothing else. That a server is killed (SIGKILL),
  * frozen (SIGSTOP) or slowed it can only learn from the outcomes of the requests that it sends
  * there: refused connections, missed deadlines, broken connections.
  *
@@ -157,6 +157,7 @@ static void add_servers(struct fo_balancer *balancer, struct cluster *cluster)
     for (unsigned i = 0; i < cluster->initial; i++) {
         configs[i] = fo_endpoint_config_init(cluster->servers[i].name);
         configs[i].data = &cluster->servers[i];
+        configs[i].zone = zone_names[cluster->servers[i].zone];
     }
     status = fo_balancer_update(balancer, configs, cluster->initial, NULL, 0, NULL);
     if (status != FO_OK)

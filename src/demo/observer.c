@@ -66,6 +66,8 @@ static const char *kind_word(fo_event_kind kind)
     case FO_EVENT_UPDATED: return "UPDATED";
     case FO_EVENT_REMOVED: return "REMOVED";
     case FO_EVENT_RELEASED: return "RELEASED";
+    case FO_EVENT_EXHAUSTED: return "EXHAUSTED";
+    case FO_EVENT_AVAILABLE: return "AVAILABLE";
     default: return "CLOSED";
     }
 }

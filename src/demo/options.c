@@ -13,7 +13,8 @@
 
 static const char doc[] =
     "Starts real TCP servers on the loopback interface, sends them load through libfailover, and "
-    "then kills, freezes, slows, adds and removes servers while you watch.\v"
+    "then kills, freezes, slows, adds and removes servers and loses a whole zone of them while you "
+    "watch.\v"
     "Exit status: 0 when no request was lost that a retry on another server could have saved; 1 "
     "when one was; 2 for a bad option or when the system refused something.";
 
@@ -23,7 +24,7 @@ static const struct argp_option table[] = {
     {"servers", KEY_SERVERS, "N", 0, "Servers at the start, 4 to 26 (6)", 0},
     {"threads", KEY_THREADS, "N", 0, "Client threads, 1 to 64 (8)", 0},
     {"seconds", KEY_SECONDS, "S", 0,
-     "Length of the whole run, 6 to 600 (28); the acts scale with it", 0},
+     "Length of the whole run, 8 to 600 (28); the acts scale with it", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of the library and of the load (1); 0: from the system", 0},
     {"svg", KEY_SVG, "FILE", 0, "Where the plot goes (failover-demo.svg)", 0},
     {"json", KEY_JSON, "FILE", 0, "Write the summary as JSON, too", 0},

@@ -16,7 +16,7 @@ enum { EXIT_ALL_SAVED = 0, EXIT_REQUEST_LOST = 1, EXIT_TROUBLE = 2 };
 #define SERVERS_LEAST 4
 #define SERVERS_MOST 26
 #define THREADS_MOST 64
-#define SECONDS_LEAST 6
+#define SECONDS_LEAST 8
 #define SECONDS_MOST 600
 
 struct options {

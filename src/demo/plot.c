@@ -276,10 +276,10 @@ static void put_legend(const struct plot *plot)
 
         fprintf(plot->file,
                 "  <rect fill=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n"
-                "  <text x=\"%d\" y=\"%d\" style=\"font-size: %dpx\">%s%s%s</text>\n",
+                "  <text x=\"%d\" y=\"%d\" style=\"font-size: %dpx\">%s %s%s%s</text>\n",
                 colours[i % COLOURS], LEGEND_LEFT, y, LEGEND_SIZE, size, LEGEND_LEFT + 18,
-                y + size - 1, size, server->name, server->role[0] != '\0' ? ", " : "",
-                server->role);
+                y + size - 1, size, server->name, zone_names[server->zone],
+                server->role[0] != '\0' ? ", " : "", server->role);
     }
 }
 

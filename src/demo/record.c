@@ -41,6 +41,8 @@ void record_init(struct record *record, unsigned server_count, unsigned seconds)
     record->removal.removed_ns = NEVER_NS;
     record->removal.released_ns = NEVER_NS;
     record->removal.stopped_ns = NEVER_NS;
+    record->zones.lost_ns = NEVER_NS;
+    record->zones.back_ns = NEVER_NS;
     for (int i = 0; i < ACT_COUNT; i++)
         record->acts[i].begin_ns = NEVER_NS;
     for (int i = 0; i < FAULT_COUNT; i++) {

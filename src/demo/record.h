@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cluster.h"
 #include "histogram.h"
 
 #define BUCKET_NS UINT64_C(10000000)
@@ -31,11 +32,14 @@ enum act {
     ACT_BACK,
     ACT_ADDED,
     ACT_REMOVED,
+    ACT_LOCAL,
+    ACT_LOST,
+    ACT_RETURN,
     ACT_COUNT
 };
 
 struct act_record {
-    const char *name;  /* "killed" */
+    const char *name;  /* "killed"; at most six letters, but for the first act */
     char label[24];    /* "s2 killed" */
     char title[40];    /* "s2 killed (SIGKILL)" */
     uint64_t begin_ns; /* NEVER_NS: was not reached */
@@ -71,6 +75,22 @@ struct removal_record {
     uint64_t picks_at_idle;  /* … and when the last was finished: no more, or drain leaks */
 };
 
+/* A zone as fo_balancer_explain() sees it: the level that the zone's servers are at. */
+struct zone_view {
+    unsigned level;
+    unsigned servers;
+    unsigned healthy; /* of these, with at least half of their health */
+    double share;     /* 0 … 1: the probability that the next pick lands there */
+};
+
+/* The zone acts: what the library said near the end of each, and when the near zone was lost. */
+struct zone_record {
+    bool looked[ACT_COUNT];
+    struct zone_view views[ACT_COUNT][ZONE_COUNT];
+    uint64_t lost_ns; /* NEVER_NS: was not reached */
+    uint64_t back_ns;
+};
+
 struct event_record {
     uint64_t at_ns;
     const char *kind; /* static */
@@ -94,6 +114,7 @@ struct record {
     unsigned added_server;
     uint64_t added_ns;
     struct removal_record removal;
+    struct zone_record zones;
 
     pthread_mutex_t events_lock;
     struct event_record *events; /* under events_lock */

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "now.h"
+#include "zones.h"
 
 /* "12 ms after", or that it did not happen. */
 static void print_after(const char *what, double ms, const char *never)
@@ -44,7 +45,7 @@ static void print_act_titles(const struct report *report, const char *title)
 {
     printf("\n%-10s", title);
     for (int i = 0; i < ACT_COUNT; i++)
-        printf("%9s", report->record->acts[i].name);
+        printf("%7s", report->record->acts[i].name);
     putchar('\n');
 }
 
@@ -53,6 +54,11 @@ typedef double (*cell_fn)(const struct act_findings *act, unsigned server);
 static double share_cell(const struct act_findings *act, unsigned server)
 {
     return 100 * act->share[server];
+}
+
+static double zone_share_cell(const struct act_findings *act, unsigned zone)
+{
+    return 100 * act->zone_share[zone];
 }
 
 static double failed_cell(const struct act_findings *act, unsigned server)
@@ -99,9 +105,9 @@ static void print_line(const struct report *report, const char *title, cell_fn c
         const struct act_findings *act = &report->findings->acts[i];
 
         if (act->reached)
-            printf("%9.*f", decimals, cell(act, server));
+            printf("%7.*f", decimals, cell(act, server));
         else
-            printf("%9s", "-");
+            printf("%7s", "-");
     }
     putchar('\n');
 }
@@ -112,6 +118,12 @@ static void print_servers(const struct report *report, const char *title, cell_f
     print_act_titles(report, title);
     for (unsigned i = 0; i < report->cluster->count; i++)
         print_line(report, report->cluster->servers[i].name, cell, i, decimals);
+}
+
+static void print_zones(const struct report *report)
+{
+    for (unsigned i = 0; i < ZONE_COUNT; i++)
+        print_line(report, zone_names[i], zone_share_cell, i, 2);
 }
 
 static void print_requests(const struct report *report)
@@ -162,18 +174,51 @@ static void print_changes(const struct findings *findings)
     putchar('\n');
 }
 
+/* What the library itself says of the levels while the zone is lost. */
+static void print_explanation(const struct report *report)
+{
+    const struct zone_record *zones = &report->record->zones;
+
+    if (!zones->looked[ACT_LOST])
+        return;
+    printf("    fo_balancer_explain() meanwhile\n");
+    for (int i = 0; i < ZONE_COUNT; i++)
+        printf("        %s\n", zones_describe(&zones->views[ACT_LOST][i], (enum zone)i).text);
+}
+
+static void print_zone(const struct report *report)
+{
+    const struct zone_findings *zone = &report->findings->zone;
+    const struct totals *totals = &report->findings->acts[ACT_LOST].totals;
+
+    if (!zone->reached)
+        return;
+    printf("zone %s lost at %.1f s\n    saved by a retry: %llu, lost: %llu;", zone_names[ZONE_NEAR],
+           zone->begin_s, (unsigned long long)totals->saved, (unsigned long long)totals->lost);
+    print_after(" below 1 % of the traffic", zone->quiet_after_ms, "never for half a second");
+    putchar('\n');
+    print_explanation(report);
+    if (!zone->ended)
+        return;
+    print_after("    when it was back: nine tenths of the traffic", zone->returned_after_ms,
+                "not reached");
+    putchar('\n');
+}
+
 void report_print(const struct report *report)
 {
     const struct findings *findings = report->findings;
 
     print_totals(report);
     print_servers(report, "share, %", share_cell, 2);
+    print_zones(report);
     print_servers(report, "failures", failed_cell, 0);
     print_requests(report);
     putchar('\n');
     for (int i = 0; i < FAULT_COUNT; i++)
         print_fault(&findings->faults[i]);
     print_changes(findings);
+    print_zone(report);
     printf("connections closed on `released`, exactly once each: %u of %u servers\n\n",
            findings->released_once, findings->joined);
     printf("plot: %s\n", report->options->svg_path);

@@ -31,7 +31,7 @@
 #define YELLOW "\033[33m"
 #define CYAN "\033[36m"
 
-enum { TEXT_COLUMNS = 68, BAR_LONGEST = 40, LINES_AROUND = 8 };
+enum { TEXT_COLUMNS = 68, BAR_LONGEST = 40, LINES_AROUND = 9 };
 
 struct screen {
     FILE *out;
@@ -191,6 +191,14 @@ static void put_server(const struct screen *screen, const struct server *server,
     fputs(END_LINE, screen->out);
 }
 
+static void put_zones(const struct screen *screen, const struct figures *figures)
+{
+    for (int i = 0; i < ZONE_COUNT; i++)
+        fprintf(screen->out, "%szone %s %.1f%%", i > 0 ? ", " : "", zone_names[i],
+                100 * figures->zone_share[i]);
+    fputs(END_LINE, screen->out);
+}
+
 /* The last things that happened, as many as there is room for. */
 static void put_events(const struct screen *screen, struct record *record, int room)
 {
@@ -235,6 +243,7 @@ static void put_frame(const struct screen *screen, const struct display *display
         put_server(screen, &cluster->servers[i], &figures->servers[i], 1.0 / cluster->initial);
     if (shown < (int)cluster->count)
         fprintf(screen->out, "and %d more: the window is too low", (int)cluster->count - shown);
+    put_zones(screen, figures);
     fputs(END_LINE, screen->out);
     if (room > shown)
         put_events(screen, display->stage->record, room - shown);

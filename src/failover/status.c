@@ -57,6 +57,18 @@ const char *fo_balancer_state_name(fo_balancer_state state)
     return NAME_OF(names, state, "?");
 }
 
+const char *fo_verdict_name(fo_verdict verdict)
+{
+    static const char *const names[] = {
+        [FO_VERDICT_ELIGIBLE] = "eligible",     [FO_VERDICT_DRAINED] = "drained",
+        [FO_VERDICT_NO_WEIGHT] = "no weight",   [FO_VERDICT_LACKS_TAGS] = "lacks tags",
+        [FO_VERDICT_OTHER_ZONE] = "other zone", [FO_VERDICT_LEVEL_LIMIT] = "level limit",
+        [FO_VERDICT_EXCLUDED] = "excluded",     [FO_VERDICT_DOWN] = "down",
+        [FO_VERDICT_LEVEL_IDLE] = "level idle",
+    };
+    return NAME_OF(names, verdict, "?");
+}
+
 const char *fo_reason_name(fo_reason reason)
 {
     static const char *const names[] = {

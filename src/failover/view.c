@@ -2,6 +2,8 @@
  *
  * Looking at endpoints: copies, so that no user code runs under a lock or in a read section.
  */
+#include "view.h"
+
 #include "abi.h"
 #include "cold.h"
 #include "members.h"
@@ -11,13 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** In a read section, or under the update lock. */
-static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
-                    struct fo_endpoint_info *info)
+void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
+                       uint64_t word, struct fo_endpoint_info *info)
 {
     const struct fo__endpoint_settings *settings = fo__load_acquire(&endpoint->settings);
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
-    uint64_t word = fo__load_acquire(endpoint->host->word);
     uint32_t slot = fo__snapshot_slot(snapshot, endpoint->id);
     double live;
 
@@ -44,6 +44,12 @@ static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *sna
     info->degraded = settings->degraded;
     if (settings->zone != NULL)
         strcpy(info->zone, settings->zone->name);
+}
+
+static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
+                    struct fo_endpoint_info *info)
+{
+    fo__view_endpoint(endpoint, snapshot, fo__load_acquire(endpoint->host->word), info);
 }
 
 fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Plays failover-demo in eight seconds and judges what it says of itself: its exit status, its JSON
+# Plays failover-demo in twelve seconds and judges what it says of itself: its exit status, its JSON
 # file, its plot. Then that no server process outlives it, however it ends, and that bad options are
 # refused by name.
 #
@@ -74,14 +74,14 @@ stop_by() {
     status=$?
 }
 
-timeout 60 "$demo" --seconds 8 --seed 7 --plain --json "$work/run.json" \
+timeout 60 "$demo" --seconds 12 --seed 7 --plain --json "$work/run.json" \
     --svg "$work/run.svg" >"$work/out" 2>"$work/err"
 status=$?
 check "no request was lost that a retry could have saved: status 0" test "$status" -eq 0
 check "nothing on standard error" test ! -s "$work/err"
 check "no process is left" none_left
 
-holds "the JSON file is complete" '.version and (.acts | length == 7) and (.faults | length == 3)'
+holds "the JSON file is complete" '.version and (.acts | length == 10) and (.faults | length == 3)'
 holds "hundreds of requests were sent" '.totals.requests > 500'
 holds "none was lost" '.totals.lost_that_a_retry_could_have_saved == 0'
 holds "some were saved by a retry" '.totals.saved_by_retry > 0'
@@ -96,6 +96,23 @@ holds "all three servers come back" '[.faults[].returned_after_ms | . != null] |
 holds "the added server gets its share" '.acts[5].servers[6].share > 0.08'
 holds "no pick after the drain" '.removed.picks_after_drain == 0'
 holds "the removed server is released" '.removed.released_after_ms != null'
+holds "without a local zone both zones have their share" \
+    '.acts[0].zones | map(.share > 0.4 and .share < 0.6) | all'
+holds "while the local zone is well it has all of the traffic" \
+    '.acts[] | select(.name == "local") | .zones[0].name == "near" and .zones[0].share > 0.97'
+holds "when it is lost, the traffic goes to the other zone" \
+    '.acts[] | select(.name == "lost") | .zones[1].name == "far" and .zones[1].share > 0.9'
+holds "it is noticed within half a second" '.zone_lost.below_1_percent_after_ms < 500'
+holds "requests run into the loss, and retries save them all" \
+    '[.acts[] | select(.name == "local" or .name == "lost") | .totals]
+     | (map(.saved_by_retry) | add > 0) and (map(.lost) | add == 0)'
+holds "when it is back, it gets the traffic back" '.zone_lost.returned_after_ms != null'
+holds "the explanation agrees with the traffic in each zone act" \
+    '[.acts[7:][].zones[] | [.name, .explained.level, (.explained.share * 100 | round)]] ==
+     [["near", 0, 100], ["far", 1, 0], ["near", 0, 0], ["far", 1, 100], ["near", 0, 100], ["far", 1, 0]]'
+holds "outside the zone acts nothing is explained" '[.acts[:7][].zones[].explained] | all(. == null)'
+check "the explanation stands among the lines and in the summary" \
+    test "$(grep -cx '.*level 0 (zone near): 0 % of the traffic, 0 of 3 healthy' "$work/out")" -eq 2
 holds "every server is released exactly once" \
     '.released.servers == 7 and .released.exactly_once == 7'
 holds "the story tells of a death, a return and a release" \
@@ -115,7 +132,7 @@ bars_keep_to_their_acts() {
                         print "a bar from " left[i] ", " width[i] " wide, over the mark at " mark[j]
                         wrong = 1
                     }
-            exit wrong || bars == 0 || marks != 6
+            exit wrong || bars == 0 || marks != 9
         }' "$1"
 }
 
@@ -134,7 +151,7 @@ check "no server survives the death of the demonstration" none_left_soon
 check "--version names program and library" grep -q '^failover-demo, libfailover [0-9]' "$work/out"
 "$demo" --help >"$work/out" 2>"$work/err"
 check "--help lists the options" grep -q -- '--threads=N' "$work/out"
-refuses "--seconds: '5'" --seconds 5
+refuses "--seconds: '7'" --seconds 7
 refuses "--seconds: 'ten'" --seconds ten
 refuses "--servers: '3'" --servers 3
 refuses "--servers: '-1'" --servers=-1

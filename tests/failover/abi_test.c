@@ -23,6 +23,7 @@ ENDS_IN(fo_config, key_load_factor);
 ENDS_IN(fo_endpoint_config, zone);
 ENDS_IN(fo_endpoint_info, zone);
 ENDS_IN(fo_event, health);
+ENDS_IN(fo_explanation, probability);
 ENDS_IN(fo_group_config, trial);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);

@@ -472,6 +472,21 @@ static fo_status list(struct world *world)
     return status;
 }
 
+static bool see_explained(const struct fo_explanation *explanation, void *arg)
+{
+    return see(explanation->endpoint, arg);
+}
+
+static fo_status explain(struct world *world)
+{
+    fo_status status;
+
+    world->seen = 0;
+    status = fo_balancer_explain(world->f.balancer, NULL, see_explained, world);
+    must(world->seen == (status == FO_OK ? MEMBERS : 0), "a refused explanation showed something");
+    return status;
+}
+
 struct scenario {
     const char *name;
     fo_status (*act)(struct world *world);
@@ -497,6 +512,7 @@ static const struct scenario scenarios[] = {
     {"list of levels", list_levels},
     {"subscribe", subscribe},
     {"list", list},
+    {"explain", explain},
 };
 
 /* ---- One failure ------------------------------------------------------------------------- */

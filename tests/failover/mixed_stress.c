@@ -149,6 +149,21 @@ static bool see(const struct fo_endpoint_info *info, void *arg)
     return ++*seen < NAMES;
 }
 
+static bool see_explained(const struct fo_explanation *explanation, void *arg)
+{
+    double *sum = arg;
+    *sum += explanation->probability;
+    return true;
+}
+
+static void explain(struct fo_balancer *balancer)
+{
+    double sum = 0;
+
+    stress_check(fo_balancer_explain(balancer, NULL, see_explained, &sum) == FO_OK, "explain");
+    stress_check(sum == 0 || (sum > 0.999 && sum < 1.001), "the probabilities add up to %f", sum);
+}
+
 static void hear_for_a_while(const struct fo_event *event, void *arg)
 {
     _Atomic uint32_t *heard = arg; /* gone when the subscription has ended */
@@ -176,7 +191,7 @@ static void look_around(struct fo_balancer *balancer, const char *name, uint64_t
     switch (stress_random(random, 8)) {
     case 0: subscribe_for_a_while(balancer, random); break;
     case 1: stress_check(fo_endpoint_list(balancer, see, &seen) == FO_OK, "list"); break;
-    case 2:
+    case 2: explain(balancer); break;
     case 3: (void)fo_report(balancer, name, some_outcome(random)); break;
     default: look(balancer, name); break;
     }

@@ -60,6 +60,18 @@ Test(status, has_a_name_for_every_reason)
     cr_expect_str_eq(fo_reason_name((fo_reason)7), "?");
 }
 
+Test(status, has_a_name_for_every_verdict)
+{
+    static const char *const names[] = {"?",          "eligible",   "drained",     "no weight",
+                                        "lacks tags", "other zone", "level limit", "excluded",
+                                        "down",       "level idle"};
+
+    for (int value = 0; value < 10; value++)
+        cr_expect_str_eq(fo_verdict_name((fo_verdict)value), names[value]);
+    cr_expect_str_eq(fo_verdict_name((fo_verdict)10), "?");
+    cr_expect_str_eq(fo_verdict_name((fo_verdict)-1), "?");
+}
+
 Test(status, has_a_name_for_every_kind_of_event)
 {
     static const char *const names[] = {"added",   "updated",  "down",   "trial",     "recovered",
