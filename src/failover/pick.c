@@ -36,17 +36,17 @@
 /** The Weyl sequence tells in advance which columns come next: the next slot is called for. Of many
  * endpoints even that comes too late for what it points at, so there the slot of the pick after next is
  * called for, and the word and the cell of the next, whose slot the pick before has called for. */
-static inline void prefetch_ahead(const struct fo__snapshot *snapshot, struct fo__row *row)
+static inline void prefetch_ahead(const struct fo__slot *slots, uint64_t n, struct fo__row *row)
 {
     uint64_t x = fo__load_relaxed(&row->weyl);
-    const struct fo__slot *next = &snapshot->slot[fo__mul_high(x + FO__GOLDEN, snapshot->n)];
+    const struct fo__slot *next = &slots[fo__mul_high(x + FO__GOLDEN, n)];
 
-    if (snapshot->n >= MANY) {
+    if (n >= MANY) {
         const struct fo__cell *segment = fo__load_relaxed(&row->segment[next->cell.segment]);
 
         __builtin_prefetch((const void *)next->word);
         __builtin_prefetch((const char *)segment + next->cell.offset, 1);
-        next = &snapshot->slot[fo__mul_high(x + 2 * FO__GOLDEN, snapshot->n)];
+        next = &slots[fo__mul_high(x + 2 * FO__GOLDEN, n)];
     }
     __builtin_prefetch(next);
 }
@@ -106,6 +106,8 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
     tier = fo__tier_due(snapshot, row);
     if (fo__unlikely(fo__load_relaxed(&tier->panic)))
         return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
+    if (tier->n >= SOME)
+        prefetch_ahead(&snapshot->slot[tier->first], tier->n, row);
     slot = fo__first_sample_of(snapshot, tier, row);
     word = fo__load_acquire(slot->word);
     if (!fo__accept(snapshot, slot, word, row))
@@ -129,7 +131,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
                                                            : pick_aside(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     if (snapshot->n >= SOME)
-        prefetch_ahead(snapshot, row);
+        prefetch_ahead(snapshot->slot, snapshot->n, row);
     slot = fo__first_sample(snapshot, row);
     word = fo__load_acquire(slot->word);
     if (fo__unlikely(!fo__word_is_whole(word))) {
@@ -172,7 +174,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, snapshot, options);
     if (snapshot->n >= SOME)
-        prefetch_ahead(snapshot, row);
+        prefetch_ahead(snapshot->slot, snapshot->n, row);
     slot = fo__first_sample(snapshot, row);
     if (fo__unlikely(!fo__accept_within(&limits, snapshot, slot, row, &word)))
         slot = fo__redraw(core, snapshot, row, snapshot->tier, &limits, &word);

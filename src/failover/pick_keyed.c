@@ -148,6 +148,15 @@ static fo_status run(struct search *search, struct fo__row *row, struct fo_lease
     return FO_OK;
 }
 
+/** Table, slot and word are misses one behind the other: they begin before anything else is done. */
+static inline void prefetch_first(const struct search *search)
+{
+    const struct fo__keyed *keyed = search->snapshot->keyed;
+
+    if (fo__likely(keyed != NULL))
+        __builtin_prefetch(&search->snapshot->slot[fo__maglev_at(keyed->table, search->hash, 0)]);
+}
+
 static bool has_table(const struct fo__snapshot *snapshot)
 {
     return snapshot->has_keys || snapshot->count == 0;
@@ -199,6 +208,7 @@ fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *op
         fo__rcu_leave(&section);
         return pick_aside(&search, options, lease);
     }
+    prefetch_first(&search);
     search.limits = &limits;
     search.load_factor = fo__load_acquire(&core->settings)->key_load_factor;
     fo__limits_read(&limits, core, search.snapshot, options);
