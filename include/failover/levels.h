@@ -6,7 +6,8 @@
  * and overflows to the next as its health falls:
  *
  *     health of a level   = Σ live weight / Σ max weight of its endpoints
- *     it can take         = min(100 %, factor × health)           rounded down to whole per cent
+ *     it can take         = min(100 %, factor × health)           rounded down to whole per cent, but
+ *                                                                 1 % at least if anything is alive
  *     each level gets     what it can take of what is left, level 0 first
  *     if all together can take less than 100 %, they share in proportion to what they can take,
  *     in whole per cent, by largest remainder

@@ -38,7 +38,8 @@ struct fo__level_rule fo__level_rule_of(const struct fo_level_config *config)
 
 /* ---- What each can take -------------------------------------------------------------------- */
 
-/** ⌊percent × live / max⌋, at most 100. Nothing overflows: live < 2^44, percent ≤ 10^6. */
+/** ⌊percent × live / max⌋, at most 100, and at least 1 of what is not nothing: a level without any traffic
+ * could never show that it has recovered. Nothing overflows: live < 2^43, percent ≤ 10^6. */
 static uint32_t scaled(uint64_t live, uint64_t max, uint32_t percent)
 {
     uint64_t part;
@@ -48,6 +49,8 @@ static uint32_t scaled(uint64_t live, uint64_t max, uint32_t percent)
     if (percent == FO__FACTOR_INFINITE)
         return 100;
     part = live * percent / max;
+    if (part == 0)
+        return 1;
     return part < 100 ? (uint32_t)part : 100;
 }
 
@@ -67,18 +70,6 @@ static uint32_t weigh(const struct fo__level_rule *rule, const struct fo__supply
         if (takes[i] > left)
             takes[i] = left;
         of_level[supply[i].level] += takes[i];
-        sum += takes[i];
-    }
-    return sum;
-}
-
-/** Less than a per cent everywhere is not nothing: whoever has anything counts alike. */
-static uint32_t weigh_traces(const struct fo__supply *supply, uint32_t n, uint32_t *takes)
-{
-    uint32_t sum = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        takes[i] = supply[i].live > 0 ? 1 : 0;
         sum += takes[i];
     }
     return sum;
@@ -207,8 +198,6 @@ fo_balancer_state fo__levels_share(const struct fo__level_rule *rule,
     uint32_t sum = weigh(rule, supply, n, takes);
     bool panic = false;
 
-    if (sum == 0)
-        sum = weigh_traces(supply, n, takes);
     if (sum == 0)
         return share_last_resort(rule, supply, n, portion);
     for (uint32_t i = 0; i < n; i++) {

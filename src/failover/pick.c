@@ -173,6 +173,8 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
         return pick_limited_aside(core, options, lease);
     snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, snapshot, options);
+    if (fo__unlikely(snapshot->tier[0].level >= limits.level_limit))
+        return pick_elsewhere(core, snapshot, row, &limits, lease);
     if (snapshot->n >= SOME)
         prefetch_ahead(snapshot->slot, snapshot->n, row);
     slot = fo__first_sample(snapshot, row);

@@ -95,6 +95,18 @@ Test(levels, an_infinite_factor_fails_over_only_when_a_level_is_dead)
     SHARES(&config, (0, 1, 100), 0, 100, 0);
 }
 
+/* Else it would have no traffic, and could not show that it is well again. */
+Test(levels, what_is_alive_at_all_can_take_one_per_cent)
+{
+    const struct fo_level_config config = fo_level_config_init();
+    const struct fo__level_rule rule = fo__level_rule_of(&config);
+    struct fo__supply supply[2] = {{1, 1000000, 10, 0}, {1000000, 1000000, 10, 1}};
+    struct fo__portion portion[2];
+
+    cr_expect_eq(fo__levels_share(&rule, supply, 2, portion), FO_BALANCER_OVERFLOWING);
+    cr_expect_eq(portion[0].end, (FO__SHARE_ONE + 99) / 100);
+}
+
 Test(levels, less_than_a_per_cent_everywhere_is_not_nothing)
 {
     const struct fo_level_config config = fo_level_config_init();
@@ -502,6 +514,31 @@ Test(levels, a_pick_with_a_level_limit_stays_below_it)
     cr_assert_eq(fo_pick_with(f.balancer, &options, &lease), FO_OK);
     cr_expect_eq(fo_endpoint_level(lease.endpoint), 1);
     cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    fixture_destroy(&f);
+}
+
+/* Then the first tier is not of level 0. */
+Test(levels, a_level_limit_holds_when_level_0_is_all_degraded)
+{
+    struct fixture f;
+    struct fo_pick_options options = fo_pick_options_init();
+    struct fo_lease lease;
+
+    fixture_open(&f, 4, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        struct fo_endpoint_config config =
+            fixture_upsert(fixture_name(i), 100, fixture_data(i));
+
+        config.level = i < 2 ? 0 : 1;
+        config.degraded = i < 2;
+        cr_assert_eq(fo_balancer_update(f.balancer, &config, 1, NULL, 0, NULL), FO_OK);
+    }
+    options.level_limit = 1;
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(fo_pick_with(f.balancer, &options, &lease), FO_OK);
+        cr_expect_lt(fixture_index(lease.endpoint), 2);
+        cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    }
     fixture_destroy(&f);
 }
 
