@@ -6,7 +6,8 @@
  * fo_pick_with() would do if it were asked again and again while nothing else changes.
  *
  * One thing is left out: trials. A host that is down and whose back-off is over gets one request as a
- * trial, from the next pick that may take it, whatever the probabilities say.
+ * trial, from the next pick that may take it, whatever the probabilities say. Picks by key
+ * (fo_pick_options.key) are not explained.
  */
 #ifndef FAILOVER_EXPLAIN_H
 #define FAILOVER_EXPLAIN_H
@@ -64,7 +65,8 @@ typedef bool (*fo_explain_fn)(const struct fo_explanation *explanation, void *ar
  * @param visitor  called once per endpoint, on a copy taken before the first call
  * @return FO_OK, also when the visitor stopped
  *         FO_NOMEM   no memory for the copy: free some, call again
- *         FO_EINVAL  a NULL balancer or visitor, or options that fo_pick_with() refuses: fix the caller
+ *         FO_EINVAL  a NULL balancer or visitor, or options that fo_pick_with() refuses or
+ *                    that have a key: fix the caller
  *         FO_CLOSED  the balancer is being destroyed
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the

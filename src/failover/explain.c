@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Explaining a pick: what pick.c draws, worked out in full on a copy.
+ * Explaining a pick: what errand.c draws, worked out in full on a copy.
  *
  *     candidates in the order of slots: a tier is a range of them
  *       │
@@ -9,11 +9,12 @@
  *         ─► the best tier in which they are worth something ─► the excluded, unless strict
  *         ─► by max weight, as a last resort ─► of the excluded, unless strict
  *
- * This is the way that pick.c goes, written down a second time, because what a pick draws from is in no
+ * This is the way that errand.c goes, written down a second time, because what a pick draws from is in no
  * form to be looked at. tests/failover/explain_test.c holds the two against each other.
  */
 #include "abi.h"
 #include "cold.h"
+#include "limits.h"
 #include "members.h"
 #include "view.h"
 
@@ -57,13 +58,8 @@ enum claim { CLAIM_LIVE = 0, CLAIM_MAX = 1, CLAIM_REUSE = 2 };
 static bool read_options(struct fo_pick_options *ours, const struct fo_pick_options *theirs)
 {
     *ours = fo_pick_options_init();
-    if (theirs != NULL && !fo__abi_read(ours, sizeof(*ours), theirs))
-        return false;
-    for (size_t i = 0; i < sizeof(ours->reserved); i++)
-        if (ours->reserved[i])
-            return false;
-    return ours->exclude_count <= FO_EXCLUDE_MAX &&
-           (ours->exclude_count == 0 || ours->exclude != NULL);
+    return (theirs == NULL || fo__abi_read(ours, sizeof(*ours), theirs)) &&
+           fo__pick_options_are_valid(ours) && ours->key == NULL;
 }
 
 static bool is_excluded(const struct fo_pick_options *options, uint64_t id)

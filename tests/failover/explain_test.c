@@ -609,6 +609,10 @@ Test(explain, refuses_what_a_pick_refuses)
     options = good;
     options.reserved[2] = true;
     refuse(&f, &options);
+    options = good;
+    options.key = "k";
+    options.key_size = 1;
+    refuse(&f, &options);
     fixture_destroy(&f);
 }
 
