@@ -89,25 +89,25 @@ static const struct fo__slot *find_any(struct fo__errand *errand)
  * otherwise, as a last resort, one that is down. */
 static const struct fo__slot *find_in_need(struct fo__errand *errand)
 {
-    const struct fo__limits *limits = errand->limits;
-    struct fo__limits reuse = *limits;
+    bool retries = errand->limits->without.count > 0;
+    struct fo__limits all = *errand->limits; /* without exclusions */
+    struct fo__errand again = *errand;
     const struct fo__slot *slot = NULL;
 
-    reuse.without.count = 0;
-    if (limits->without.count > 0) {
-        errand->limits = &reuse;
-        slot = find_healthy(errand);
-        errand->limits = limits;
-    }
-    if (slot != NULL)
-        return limits->strict ? NULL : slot;
-    if (!errand->snapshot->rule.has_last_resort)
+    all.without.count = 0;
+    again.limits = &all;
+    if (retries)
+        slot = find_healthy(&again);
+    if (slot != NULL && errand->limits->strict)
         return NULL;
-    slot = find_any(errand);
-    if (slot == NULL && limits->without.count > 0 && !limits->strict) {
-        errand->limits = &reuse;
+    if (slot == NULL && errand->snapshot->rule.has_last_resort) {
         slot = find_any(errand);
+        if (slot != NULL)
+            return slot;
+        if (retries && !errand->limits->strict)
+            slot = find_any(&again);
     }
+    errand->word = again.word;
     return slot;
 }
 

@@ -19,7 +19,7 @@ static struct fo__keyed *allocate(uint32_t n)
     if (keyed == NULL)
         return NULL;
     keyed->n = n;
-    keyed->owner = malloc(n * sizeof(*keyed->owner));
+    keyed->owner = malloc(n * sizeof(struct fo_endpoint *));
     keyed->weight = malloc(n * sizeof(*keyed->weight));
     keyed->table = malloc(sizeof(*keyed->table) + size * sizeof(keyed->table->slot[0]));
     if (keyed->owner == NULL || keyed->weight == NULL || keyed->table == NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "levels.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define FACTOR 1.4
@@ -93,6 +94,7 @@ static void give_in_proportion(const uint32_t *parts, uint32_t n, uint64_t sum, 
     uint64_t rest[FO__TIERS_MAX];
     uint32_t left = 100;
 
+    assert(n > 0);
     for (uint32_t i = 0; i < n; i++) {
         percent[i] = (uint32_t)(parts[i] * UINT64_C(100) / sum);
         rest[i] = parts[i] * UINT64_C(100) % sum;
@@ -141,6 +143,7 @@ static void share_compat(const struct fo__level_rule *rule, const struct fo__sup
     uint64_t left = FO__SHARE_ONE;
     uint64_t end = 0;
 
+    assert(n > 0);
     for (uint32_t i = 0; i < n; i++) {
         double part =
             rule->factor_percent == FO__FACTOR_INFINITE
@@ -198,6 +201,7 @@ fo_balancer_state fo__levels_share(const struct fo__level_rule *rule,
     uint32_t sum = weigh(rule, supply, n, takes);
     bool panic = false;
 
+    assert(n > 0 && n <= FO__TIERS_MAX);
     if (sum == 0)
         return share_last_resort(rule, supply, n, portion);
     for (uint32_t i = 0; i < n; i++) {

@@ -29,7 +29,7 @@
 struct search {
     struct fo__core *core;
     struct fo__snapshot *snapshot;
-    const struct fo__limits *limits;
+    struct fo__limits limits;
     uint64_t hash;
     double load_factor; /* 0: no bound */
     uint64_t word;      /* that the slot found was taken for */
@@ -72,7 +72,7 @@ static bool admit(const struct search *search, uint32_t slot)
 static bool fits(struct search *search, uint32_t slot, uint32_t attempt)
 {
     search->word = fo__load_acquire(search->snapshot->slot[slot].word);
-    return fo__limits_allow(search->limits, search->snapshot, slot) &&
+    return fo__limits_allow(&search->limits, search->snapshot, slot) &&
            (fo__word_is_whole(search->word) || stays(search, slot, attempt)) && admit(search, slot);
 }
 
@@ -92,7 +92,7 @@ static const struct fo__slot *find_by_sums(struct search *search)
         search->word = fo__load_acquire(search->snapshot->slot[slot].word);
         if (fo__slot_units(search->snapshot, slot) > 0 &&
             fo__slot_fraction(search->snapshot, slot, search->word) > 0 &&
-            fo__limits_allow(search->limits, search->snapshot, slot) && admit(search, slot))
+            fo__limits_allow(&search->limits, search->snapshot, slot) && admit(search, slot))
             return &search->snapshot->slot[slot];
     }
     return NULL;
@@ -103,7 +103,7 @@ static const struct fo__slot *find(struct search *search)
     const struct fo__maglev *table;
 
     if (search->snapshot->keyed == NULL ||
-        search->snapshot->tier[0].level >= search->limits->level_limit)
+        search->snapshot->tier[0].level >= search->limits.level_limit)
         return NULL;
     table = search->snapshot->keyed->table;
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -122,7 +122,7 @@ static fo_status go_elsewhere(const struct search *search, struct fo__row *row,
     struct fo__errand errand = {.core = search->core,
                                 .snapshot = search->snapshot,
                                 .row = row,
-                                .limits = search->limits,
+                                .limits = &search->limits,
                                 .lease = lease};
 
     return fo__errand_run(&errand);
@@ -134,8 +134,8 @@ static fo_status run(struct search *search, struct fo__row *row, struct fo_lease
     uint64_t attention = fo__attention(search->core);
     const struct fo__slot *slot;
 
-    if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits->without.count > 0 ||
-        !fo__offer_take(search->core, search->snapshot, row, search->limits, lease)) {
+    if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits.without.count > 0 ||
+        !fo__offer_take(search->core, search->snapshot, row, &search->limits, lease)) {
         slot = find(search);
         if (slot == NULL)
             return go_elsewhere(search, row, lease);
@@ -157,6 +157,15 @@ static inline void prefetch_first(const struct search *search)
         __builtin_prefetch(&search->snapshot->slot[fo__maglev_at(keyed->table, search->hash, 0)]);
 }
 
+/** Fills in the rest, when core and snapshot are known. */
+static inline void read_search(struct search *search, const struct fo_pick_options *options)
+{
+    search->hash = fo__hash(options->key, options->key_size);
+    prefetch_first(search);
+    search->load_factor = fo__load_acquire(&search->core->settings)->key_load_factor;
+    fo__limits_read(&search->limits, search->core, search->snapshot, options);
+}
+
 static bool has_table(const struct fo__snapshot *snapshot)
 {
     return snapshot->has_keys || snapshot->count == 0;
@@ -164,28 +173,25 @@ static bool has_table(const struct fo__snapshot *snapshot)
 
 /** When something is special: no row yet, no table yet, trials on offer, leases that are checked. */
 static __attribute__((noinline)) fo_status
-pick_aside(struct search *search, const struct fo_pick_options *options, struct fo_lease *lease)
+pick_aside(struct fo__core *core, const struct fo_pick_options *options, struct fo_lease *lease)
 {
-    struct fo__core *core = search->core;
     struct fo__row *row = fo__row_of(&core->rows);
-    struct fo__limits limits;
+    struct search search = {.core = core};
 
     for (;;) {
         fo_status status;
 
         fo__rcu_read_lock();
-        search->snapshot = fo__load_acquire(&core->snapshot);
-        if (fo__likely(has_table(search->snapshot)))
+        search.snapshot = fo__load_acquire(&core->snapshot);
+        if (fo__likely(has_table(search.snapshot)))
             break;
         fo__rcu_read_unlock();
         status = core->enable_keys(core);
         if (status != FO_OK)
             return status;
     }
-    search->limits = &limits;
-    search->load_factor = fo__load_acquire(&core->settings)->key_load_factor;
-    fo__limits_read(&limits, core, search->snapshot, options);
-    return run(search, row, lease);
+    read_search(&search, options);
+    return run(&search, row, lease);
 }
 
 fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,
@@ -194,24 +200,19 @@ fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *op
     struct fo__row *row = fo__row_at_home(core->rows.balancer_id);
     const uint64_t special = FO__ATTENTION_OFFERS | FO__ATTENTION_CHECK;
     struct fo__rcu_section section;
-    struct fo__limits limits;
     const struct fo__slot *slot;
     struct search search;
 
-    search.core = core;
-    search.hash = fo__hash(options->key, options->key_size);
     if (fo__unlikely(row == NULL || (fo__attention(core) & special) != 0 ||
                      !fo__rcu_enter(&section)))
-        return pick_aside(&search, options, lease);
+        return pick_aside(core, options, lease);
+    search.core = core;
     search.snapshot = fo__load_acquire(&core->snapshot);
     if (fo__unlikely(!has_table(search.snapshot))) {
         fo__rcu_leave(&section);
-        return pick_aside(&search, options, lease);
+        return pick_aside(core, options, lease);
     }
-    prefetch_first(&search);
-    search.limits = &limits;
-    search.load_factor = fo__load_acquire(&core->settings)->key_load_factor;
-    fo__limits_read(&limits, core, search.snapshot, options);
+    read_search(&search, options);
     slot = find(&search);
     if (fo__unlikely(slot == NULL))
         return go_elsewhere(&search, row, lease);

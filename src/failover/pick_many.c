@@ -173,7 +173,7 @@ static void share_out(const struct fo__errand *errand, const struct measure *mea
                       size_t *quota)
 {
     const struct fo__snapshot *snapshot = errand->snapshot;
-    size_t able[FO__TIERS_MAX];
+    size_t able[FO__TIERS_MAX] = {0};
     size_t missing = 0;
 
     for (uint32_t i = 0; i < snapshot->tier_count; i++) {

@@ -170,10 +170,14 @@ static void cut(const struct fo__subset *subset, struct fo__place *places, uint3
 /** Cuts up each preference by this client's subset. False: out of memory. */
 static bool cut_all(const struct fo__subset *subset, struct fo__place *places, uint32_t count)
 {
-    struct cores_scratch scratch = {malloc(count * sizeof(*scratch.candidates)),
-                                    malloc(count * sizeof(*scratch.places))};
-    bool made = scratch.candidates != NULL && scratch.places != NULL;
+    struct cores_scratch scratch;
+    bool made;
 
+    if (count == 0)
+        return true;
+    scratch.candidates = calloc(count, sizeof(*scratch.candidates));
+    scratch.places = calloc(count, sizeof(*scratch.places));
+    made = scratch.candidates != NULL && scratch.places != NULL;
     if (made)
         qsort(places, count, sizeof(*places), by_preference);
     for (uint32_t i = 0, end; made && i < count; i = end) {

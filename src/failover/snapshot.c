@@ -232,8 +232,8 @@ struct alias_scratch {
 
 static bool alias_scratch_init(struct alias_scratch *scratch, uint32_t n)
 {
-    scratch->units = malloc((size_t)n * (2 * sizeof(*scratch->units) + sizeof(*scratch->columns) +
-                                         sizeof(*scratch->stack)));
+    scratch->units = calloc(n, 2 * sizeof(*scratch->units) + sizeof(*scratch->columns) +
+                                   sizeof(*scratch->stack));
     if (scratch->units == NULL)
         return false;
     scratch->share = scratch->units + n;

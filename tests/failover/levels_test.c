@@ -526,8 +526,7 @@ Test(levels, a_level_limit_holds_when_level_0_is_all_degraded)
 
     fixture_open(&f, 4, NULL);
     for (size_t i = 0; i < 4; i++) {
-        struct fo_endpoint_config config =
-            fixture_upsert(fixture_name(i), 100, fixture_data(i));
+        struct fo_endpoint_config config = fixture_upsert(fixture_name(i), 100, fixture_data(i));
 
         config.level = i < 2 ? 0 : 1;
         config.degraded = i < 2;
