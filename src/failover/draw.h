@@ -12,7 +12,7 @@
 #ifndef FO_DRAW_H
 #define FO_DRAW_H
 
-#include "limits.h"
+#include "pick_limits.h"
 #include "sample.h"
 
 static inline bool fo__accept_within(const struct fo__limits *limits,

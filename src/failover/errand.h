@@ -8,7 +8,7 @@
 #ifndef FO_ERRAND_H
 #define FO_ERRAND_H
 
-#include "limits.h"
+#include "pick_limits.h"
 
 /** A pick on its long way. */
 struct fo__errand {

@@ -14,8 +14,8 @@
  */
 #include "abi.h"
 #include "cold.h"
-#include "limits.h"
 #include "members.h"
+#include "pick_limits.h"
 #include "view.h"
 
 #include <failover/explain.h>

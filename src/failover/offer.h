@@ -22,7 +22,7 @@
 #ifndef FO_OFFER_H
 #define FO_OFFER_H
 
-#include "limits.h"
+#include "pick_limits.h"
 
 /** Offers an endpoint for a trial. True: it stands on offer. Dispatcher. */
 bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint);

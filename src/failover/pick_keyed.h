@@ -5,7 +5,7 @@
 #ifndef FO_PICK_KEYED_H
 #define FO_PICK_KEYED_H
 
-#include "limits.h"
+#include "pick_limits.h"
 
 /** Picks with valid options that have a key. Outside read sections. */
 fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,

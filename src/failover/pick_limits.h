@@ -2,8 +2,8 @@
  *
  * What a pick is limited to, translated from fo_pick_options into slots of one snapshot.
  */
-#ifndef FO_LIMITS_H
-#define FO_LIMITS_H
+#ifndef FO_PICK_LIMITS_H
+#define FO_PICK_LIMITS_H
 
 #include "core.h"
 

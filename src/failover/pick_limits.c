@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "limits.h"
+#include "pick_limits.h"
 
 const struct fo__limits fo__no_limits = {.level_limit = UINT32_MAX};
 
