@@ -9,7 +9,7 @@
  * Two reviews may run at once, and the one that knows less may write last. So, as with contributions,
  * whoever has written looks again: the exchange of `state` lies between, so of two reviews the one that
  * exchanges later sees what the other added to the tiers' worth and what it wrote, and writes anew if
- * that is not the verdict.
+ * that is not the verdict (tests/models/review.pml).
  */
 #ifndef FO_REVIEW_H
 #define FO_REVIEW_H
