@@ -54,6 +54,13 @@ static bool stands(struct fo__core *core, struct fo__snapshot *snapshot,
            fo__load_relaxed(&snapshot->state) == (uint32_t)verdict->state;
 }
 
+/** A snapshot that is replaced is the updater's business: it reviews the new one behind the grace period
+ * that waits for us. Until then two reviews, of the old one and the new, could undo each other. */
+static bool is_current(struct fo__core *core, const struct fo__snapshot *snapshot)
+{
+    return fo__load_relaxed(&core->snapshot) == snapshot;
+}
+
 void fo__review(struct fo__core *core, struct fo__snapshot *snapshot)
 {
     struct verdict verdict;
@@ -62,5 +69,5 @@ void fo__review(struct fo__core *core, struct fo__snapshot *snapshot)
     do {
         write(core, snapshot, &verdict);
         judge(snapshot, &verdict);
-    } while (!stands(core, snapshot, &verdict));
+    } while (!stands(core, snapshot, &verdict) && is_current(core, snapshot));
 }
