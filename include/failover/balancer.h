@@ -353,8 +353,10 @@ FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lea
  * When an endpoint joins or leaves, few keys move but its own. When the key's endpoint is down,
  * excluded, beyond its bound or otherwise not to be had, the key has a second choice, and a third … that
  * are as fixed; of an endpoint at 70 % of its health 70 % of the keys stay, always the same. Keys keep
- * to level 0 as long as anything there is healthy. The first such pick on a balancer builds the table
- * (cold: takes the update lock, allocates 256 KB or 400 bytes an endpoint); updates then build it again
+ * to level 0 as long as anything there is healthy; beyond it, and when all that the limits leave is beyond its
+ * bound, they are picked as without a key. The first such pick on a balancer builds the table
+ * (cold: takes the update lock, allocates 256 KB or 400 bytes an endpoint, waits for a grace period: so
+ * not inside a read section of liburcu of your own); updates then build it again
  * before they return.
  *
  * When the level that is due has nothing within the limits, the others are looked at in order of
@@ -422,9 +424,11 @@ FO_API FO_MUST_USE fo_status fo_pick_many(struct fo_balancer *balancer,
                                           struct fo_lease *leases, size_t *got);
 
 /**
- * Picks from the first of several balancers that has something healthy within the limits.
+ * Picks from the first of several balancers that has something healthy, and something within the limits.
  *
- * When none has, the first that has anything at all is asked, so a last resort comes last. For a chain
+ * First each balancer in which anything is healthy is asked, for an endpoint that is not excluded. When
+ * none has one, each is asked as fo_pick_with() does it, so exclusions are dropped, and the last resort of
+ * a balancer that is dead comes, last. For a chain
  * such as own cluster, other cluster, cloud; levels (levels.h) do the same inside one balancer.
  *
  * @param balancers  n of them, best first; not NULL

@@ -82,7 +82,8 @@ FO_API uint64_t fo_endpoint_id(const struct fo_endpoint *endpoint);
 /** The incarnation's `data`. Wait-free. */
 FO_API void *fo_endpoint_data(const struct fo_endpoint *endpoint);
 
-/** The endpoint's zone, "" if it has none. Valid as long as the balancer. Wait-free. */
+/** The endpoint's zone, "" if it has none. Valid as long as the balancer. Wait-free, but for a thread's
+ * first call of the library (see fo_thread_prepare()). */
 FO_API const char *fo_endpoint_zone(const struct fo_endpoint *endpoint);
 
 /** The level that it is at now (see levels.h). Wait-free. */

@@ -86,7 +86,8 @@ struct fo_level_config {
     fo_last_resort last_resort;
     double panic_threshold;        /**< A level whose health is below this while all levels together
                                      cannot take the traffic uses all of its endpoints, healthy or
-                                     not; 0 … 1; 0: never. Not without last resort. */
+                                     not; 0 … 1 in whole per cent; 0: never. Not
+                                     without last resort. */
     const char *local_zone;        /**< This process's zone; NULL or "": zones make no difference;
                                      copied. */
     const char *const *zone_order; /**< zone_count other zones, nearest first, none of them twice or

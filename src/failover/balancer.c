@@ -201,11 +201,13 @@ static fo_status configure(struct fo_balancer *balancer, const struct fo_config 
     if (!fo__placement_init(&balancer->placement, &balancer->core.zones, &config->levels))
         return FO_NOMEM;
     balancer->placement.has_keys = before.has_keys;
+    /* First: who fails from now on may be seen too late for the new snapshot. */
+    fo__store_relaxed(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     if (fo__publish_anew(balancer) != FO_OK) {
         balancer->placement = before;
+        fo__store_relaxed(&balancer->has_cores, before.subset.core_count > 0);
         return FO_NOMEM;
     }
-    fo__store_relaxed(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     *settings = fo__exchange_acq_rel(&balancer->core.settings, *settings);
     fo__rcu_synchronize();
     return FO_OK;

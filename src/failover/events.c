@@ -84,7 +84,8 @@ static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoin
     endpoint->seen_word = now;
     if (steps == 0 && old_state == new_state)
         return 0;
-    mark_for_regrouping(runtime, fo__balancer_of(endpoint->core));
+    if (steps > 0) /* to and from trial is still failed */
+        mark_for_regrouping(runtime, fo__balancer_of(endpoint->core));
     switch (new_state) {
     case FO_STATE_TRIAL: kind = FO_EVENT_TRIAL; break;
     case FO_STATE_DOWN: kind = FO_EVENT_DOWN; break;
@@ -328,6 +329,7 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
     fo__queue_clear_wake(&runtime->queue);
     /* Left over only in a child that was forked while a listener ran. */
     free_closed(runtime);
+    regroup(runtime);
     bury(runtime);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t now_ns = fo__clock_now_ns(&runtime->clock);

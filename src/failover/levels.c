@@ -145,12 +145,12 @@ static void share_compat(const struct fo__level_rule *rule, const struct fo__sup
 
     assert(n > 0);
     for (uint32_t i = 0; i < n; i++) {
-        double part =
-            rule->factor_percent == FO__FACTOR_INFINITE
-                ? (supply[i].live > 0 ? 1 : 0)
-                : (double)supply[i].live / (double)supply[i].max * rule->factor_percent / 100;
+        bool all = rule->factor_percent == FO__FACTOR_INFINITE && supply[i].live > 0;
+        double max =
+            (double)(supply[i].max > 0 ? supply[i].max : 1); /* nobody with weight: 0 of 1 */
+        double part = (double)supply[i].live / max * rule->factor_percent / 100;
 
-        share[i] = part < 1 ? (uint64_t)((double)left * part) : left;
+        share[i] = part < 1 && !all ? (uint64_t)((double)left * part) : left;
         left -= share[i];
     }
     share[0] += left;
@@ -190,7 +190,7 @@ static bool panics(const struct fo__level_rule *rule, const struct fo__supply *s
     for (uint32_t i = 0; i < n; i++)
         if (supply[i].level == supply[tier].level)
             live += supply[i].live;
-    return scaled(live, supply[tier].max, 100) < rule->panic_percent;
+    return supply[tier].max > 0 && scaled(live, supply[tier].max, 100) < rule->panic_percent;
 }
 
 fo_balancer_state fo__levels_share(const struct fo__level_rule *rule,

@@ -54,6 +54,7 @@ static uint32_t offered_slot(struct fo__core *core, struct fo__snapshot *snapsho
     }
     slot = fo__snapshot_slot(snapshot, endpoint->id);
     if (slot == FO__NO_SLOT || fo__slot_units(snapshot, slot) == 0 ||
+        fo__slot_tier(snapshot, slot)->level >= limits->level_limit ||
         !fo__limits_allow(limits, snapshot, slot))
         return FO__NO_SLOT;
     return slot;

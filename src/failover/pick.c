@@ -104,8 +104,12 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
         return pick_aside(core, lease);
     snapshot = fo__load_acquire(&core->snapshot);
     tier = fo__tier_due(snapshot, row);
-    if (fo__unlikely(fo__load_relaxed(&tier->panic)))
+    if (fo__unlikely(fo__load_relaxed(&tier->panic))) {
+        slot = fo__draw_regardless(snapshot, row, tier, &fo__no_limits, &word);
+        if (slot != NULL)
+            return fo__lease_take(core, row, slot, fo__lease_word(word), &section, lease);
         return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
+    }
     if (tier->n >= SOME)
         prefetch_ahead(&snapshot->slot[tier->first], tier->n, row);
     slot = fo__first_sample_of(snapshot, tier, row);

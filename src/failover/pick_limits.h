@@ -45,10 +45,7 @@ static inline bool fo__limits_allow(const struct fo__limits *limits,
         return false;
     if (!fo__limits_by_range(limits))
         return true;
-    for (uint32_t i = 0; i < snapshot->range_count; i++)
-        if (slot < snapshot->ranges[i].end)
-            return fo__limits_allow_range(limits, &snapshot->ranges[i]);
-    return false;
+    return fo__limits_allow_range(limits, fo__slot_range(snapshot, slot));
 }
 
 /** Whether every field is in its range. */

@@ -118,12 +118,12 @@ struct measure {
     bool regardless;
 };
 
-static uint64_t measured(const struct fo__snapshot *snapshot, uint32_t slot,
-                         const struct measure *measure)
+static uint64_t measured(const struct fo__snapshot *snapshot, const struct fo__tier *tier,
+                         uint32_t slot, const struct measure *measure)
 {
     if (!fo__limits_allow(measure->limits, snapshot, slot))
         return 0;
-    return measure->regardless
+    return measure->regardless || fo__load_relaxed(&tier->panic)
                ? fo__slot_units(snapshot, slot)
                : fo__slot_worth(snapshot, slot, fo__load_acquire(snapshot->slot[slot].word));
 }
@@ -138,7 +138,7 @@ static size_t take_from(const struct fo__snapshot *snapshot, const struct fo__ti
     if (quota == 0 || tier->level >= measure->limits->level_limit)
         return 0;
     for (uint32_t slot = tier->first; slot < tier->first + tier->n; slot++) {
-        uint64_t worth = measured(snapshot, slot, measure);
+        uint64_t worth = measured(snapshot, tier, slot, measure);
         double u = ((double)(fo__rng_next(&row->rng) >> 11) + 0.5) * 0x1p-53; /* in (0, 1) */
         double key = worth > 0 ? -log(u) / (double)worth : INFINITY;
 
@@ -163,7 +163,7 @@ static size_t count_able(const struct fo__snapshot *snapshot, const struct fo__t
     if (tier->level >= measure->limits->level_limit)
         return 0;
     for (uint32_t slot = tier->first; slot < tier->first + tier->n; slot++)
-        able += measured(snapshot, slot, measure) > 0 ? 1 : 0;
+        able += measured(snapshot, tier, slot, measure) > 0 ? 1 : 0;
     return able;
 }
 
@@ -220,21 +220,28 @@ static void fill(const struct fo__errand *errand, struct fo_lease *leases, size_
     }
 }
 
-/** By live weight; else without the exclusions, if that is allowed; else, as a last resort, by max. */
+/** As errand.c does for one: what is healthy within the limits; else, if an excluded one is healthy, that
+ * one, unless it must not be; else, as a last resort, what is down. */
 static size_t take_in_turn(const struct fo__errand *errand, size_t n, struct fo_lease *leases)
 {
+    struct fo__limits all = *errand->limits; /* without exclusions */
     struct measure measure = {.limits = errand->limits};
-    struct fo__limits reuse = *errand->limits;
     size_t got = take_all(errand, &measure, n, leases);
 
-    if (got == 0 && reuse.without.count > 0 && !reuse.strict) {
-        reuse.without.count = 0;
-        measure.limits = &reuse;
+    all.without.count = 0;
+    if (got == 0 && errand->limits->without.count > 0) {
+        measure.limits = &all;
         got = take_all(errand, &measure, n, leases);
+        if (got > 0 && errand->limits->strict)
+            return 0;
     }
-    if (got == 0 && errand->snapshot->rule.has_last_resort &&
-        !fo__state_is_available((fo_balancer_state)fo__load_relaxed(&errand->snapshot->state))) {
-        measure.regardless = true;
+    if (got > 0 || !errand->snapshot->rule.has_last_resort)
+        return got;
+    measure.regardless = true;
+    measure.limits = errand->limits;
+    got = take_all(errand, &measure, n, leases);
+    if (got == 0 && !errand->limits->strict) {
+        measure.limits = &all;
         got = take_all(errand, &measure, n, leases);
     }
     return got;
@@ -307,12 +314,16 @@ static bool has_something_healthy(struct fo_balancer *balancer)
 fo_status fo_pick_chain(struct fo_balancer *const *balancers, size_t n,
                         const struct fo_pick_options *options, struct fo_lease *lease)
 {
+    struct fo_pick_options first = fo_pick_options_init();
     fo_status status = FO_EINVAL;
 
+    if (options != NULL && !fo__abi_read(&first, sizeof(first), options))
+        return FO_EINVAL;
+    first.strict = true; /* rather another balancer than what was tried already */
     for (size_t i = 0; i < n; i++) {
         if (!has_something_healthy(balancers[i]))
             continue;
-        status = fo_pick_with(balancers[i], options, lease);
+        status = fo_pick_with(balancers[i], &first, lease);
         if (status == FO_OK || status == FO_EINVAL)
             return status;
     }

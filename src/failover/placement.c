@@ -152,7 +152,9 @@ static struct fo__candidate candidate_of(const struct fo__place *place)
     struct fo__candidate candidate = {.name_hash = fo__hash(name, strlen(name)),
                                       .failed = (word & FO__FLAG_DOWN) != 0};
 
-    candidate.weight = place->settings->degraded ? 0 : place->settings->max_weight;
+    candidate.weight = place->settings->max_weight;
+    if (place->settings->degraded || fo__load_relaxed(&place->endpoint->drained))
+        candidate.weight = 0; /* in no core */
     return candidate;
 }
 

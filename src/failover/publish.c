@@ -76,6 +76,9 @@ void fo__publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
     withdraw_worthless(snapshot);
     for (size_t i = 0; i < leaver_count; i++)
         settle_leaver(leavers[i]);
+    /* The dispatcher may have looked at the old snapshot: whether anything is healthy is told by anybody. */
+    if (snapshot->count > 0)
+        fo__endpoint_tell(snapshot->slot[0].endpoint, 0);
     fo__snapshot_destroy(old);
 }
 

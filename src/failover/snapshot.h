@@ -31,7 +31,7 @@
  *
  * In a shared group a change must not touch a thousand trees. The reporting balancer mends its own.
  * The others read the host word itself when they accept a slot; their trees are mended where a draw
- * lands (pick.c) and by the runtime (events.c).
+ * lands (draw.c) and by the runtime (events.c).
  */
 #ifndef FO_SNAPSHOT_H
 #define FO_SNAPSHOT_H
@@ -138,6 +138,26 @@ static inline struct fo__tier *fo__slot_tier(const struct fo__snapshot *snapshot
     while (slot - tier->first >= tier->n)
         tier++;
     return tier;
+}
+
+/** The range of a slot. */
+static inline const struct fo__range *fo__slot_range(const struct fo__snapshot *snapshot,
+                                                     uint32_t slot)
+{
+    const struct fo__range *range = snapshot->ranges;
+    uint32_t count = snapshot->range_count;
+
+    while (count > 1) { /* the first that ends behind the slot */
+        uint32_t half = count / 2;
+
+        if (range[half - 1].end <= slot) {
+            range += half;
+            count -= half;
+        } else {
+            count = half;
+        }
+    }
+    return range;
 }
 
 /** Share of the max weight that a slot is worth now, in units of 2^-31. */

@@ -638,3 +638,66 @@ Test(levels, a_level_above_the_highest_is_refused_and_named)
     fo_update_result_fini(&result);
     fixture_destroy(&f);
 }
+
+/* ---- Levels beside other things ------------------------------------------------------------- */
+
+Test(levels, a_trial_is_taken_only_below_the_level_limit)
+{
+    const struct level_of_hosts levels[] = {{1, 1}, {1, 0}};
+    struct fixture f;
+    struct fo_config config;
+    struct fo_pick_options options = fo_pick_options_init();
+
+    fixture_init(&f);
+    config = config_of(&f);
+    config.weight = fo_weight_ratio();
+    fixture_balancer(&f, &config);
+    add_levels(&f, levels, 2);
+    fixture_advance_ms(&f, 1300);
+    cr_assert_eq(fixture_info(&f, "e1").state, FO_STATE_TRIAL);
+    options.level_limit = 1;
+    for (int i = 0; i < 5; i++) {
+        struct fo_lease lease;
+
+        cr_assert_eq(fo_pick_with(f.balancer, &options, &lease), FO_OK);
+        cr_expect_eq(fixture_index(lease.endpoint), 0);
+        cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    }
+    cr_expect_eq(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS), 1, "anybody else's trial");
+    fixture_destroy(&f);
+}
+
+Test(levels, a_level_that_panics_gets_its_share_and_no_other)
+{
+    const struct level_of_hosts levels[] = {{10, 1}, {10, 4}};
+    struct fixture f;
+    struct fo_config config;
+    uint64_t counts[2];
+
+    fixture_init(&f);
+    config = config_of(&f);
+    config.levels.panic_threshold = 0.3;
+    fixture_balancer(&f, &config);
+    add_levels(&f, levels, 2);
+    count_by_level(&f, counts, 2);
+    expect_percent(counts, (const double[]){20, 80}, 2);
+    fixture_destroy(&f);
+}
+
+Test(levels, by_the_original_s_rule_a_drained_level_takes_nothing)
+{
+    const struct level_of_hosts levels[] = {{1, 1}, {10, 5}, {2, 2}};
+    struct fixture f;
+    struct fo_config config;
+    uint64_t counts[3];
+
+    fixture_init(&f);
+    config = config_of(&f);
+    config.levels = fo_config_compat().levels;
+    fixture_balancer(&f, &config);
+    add_levels(&f, levels, 3);
+    cr_assert_eq(fo_drain(f.balancer, "e0"), FO_OK);
+    count_by_level(&f, counts, 3);
+    expect_percent(counts, (const double[]){0, 70, 30}, 3);
+    fixture_destroy(&f);
+}

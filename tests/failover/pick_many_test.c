@@ -280,3 +280,54 @@ Test(pick_many, a_chain_goes_on_to_the_next_balancer_when_one_has_nothing_health
     cr_expect_eq(fo_pick_chain(chain, 0, NULL, &lease), FO_EINVAL);
     fixture_destroy(&f);
 }
+
+Test(pick_many, a_chain_tries_another_balancer_rather_than_what_was_tried)
+{
+    struct fixture f;
+    struct fo_config config = with_last_resort(&f);
+    struct fo_balancer *chain[2];
+    struct fo_pick_options options = fo_pick_options_init();
+    struct fo_lease lease;
+    uint64_t tried;
+
+    chain[0] = fixture_balancer(&f, &config);
+    chain[1] = fixture_balancer(&f, &config);
+    fixture_add_to(chain[0], 1, NULL, NULL);
+    fixture_add_to(chain[1], 3, NULL, NULL);
+    tried = fixture_id(&f, "e0");
+    options.exclude = &tried;
+    options.exclude_count = 1;
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(fo_pick_chain(chain, 2, &options, &lease), FO_OK);
+        cr_expect_gt(fixture_index(lease.endpoint), 0);
+        cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    }
+    fixture_destroy(&f);
+}
+
+/* Both ways of picking must agree on what the last resort is for. */
+Test(pick_many, falls_back_to_the_dead_among_those_with_the_tags)
+{
+    struct fixture f;
+    struct fo_config config = with_last_resort(&f);
+    struct fo_pick_options options = fo_pick_options_init();
+    static uint64_t tags[100];
+    struct fo_lease leases[80];
+
+    for (size_t i = 0; i < 80; i++)
+        tags[i] = 1;
+    fixture_balancer(&f, &config);
+    fixture_add_to(f.balancer, 100, NULL, tags);
+    for (size_t i = 0; i < 80; i++)
+        fixture_set_weight(&f, fixture_name(i), 0);
+    options.require_tags = 1;
+    for (size_t want = 20; want <= 80; want += 60) {
+        size_t got;
+
+        cr_assert_eq(fo_pick_many(f.balancer, &options, want, leases, &got), FO_OK);
+        cr_expect_eq(got, want);
+        for (size_t i = 0; i < got; i++)
+            cr_assert_eq(fo_finish(&leases[i], FO_OUTCOME_NEUTRAL), FO_OK);
+    }
+    fixture_destroy(&f);
+}
