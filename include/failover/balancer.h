@@ -219,8 +219,9 @@ FO_API void fo_update_result_fini(struct fo_update_result *result);
  *         FO_CLOSED     the balancer is being destroyed
  *
  * Any thread, also from event listeners, concurrently with everything; for fo_balancer_destroy() see
- * there. Calls on one balancer run one after another. Cold: takes the update lock, allocates, and waits for a grace period (typically 1 µs to 1 ms). When it returns,
- * no new pick lands on what was removed. Cost O(N) in the number of endpoints.
+ * there. Calls on one balancer run one after another. Cold: takes the update lock, allocates, and waits
+ * for a grace period (typically 1 µs to 1 ms). When it returns, no new pick lands on what was removed.
+ * Cost O(N) in the number of endpoints, and the table of keys if picks have come with some.
  */
 FO_API FO_MUST_USE fo_status fo_balancer_update(struct fo_balancer *balancer,
                                                 const struct fo_endpoint_config *upserts, size_t n,

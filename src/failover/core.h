@@ -10,7 +10,7 @@
 
 #include <failover/health.h>
 
-/* What makes every pick take the long way: bits of core.gate. */
+/* What a pick must know of before it takes the short way: bits of core.gate. */
 #define FO__OFFERS 16u /* trials on offer at once */
 #define FO__ATTENTION_OFFER(i) (UINT64_C(1) << (FO__ATTENTION_SHIFT + (i)))
 #define FO__ATTENTION_OFFERS (((UINT64_C(1) << FO__OFFERS) - 1) << FO__ATTENTION_SHIFT)

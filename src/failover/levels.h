@@ -5,9 +5,8 @@
  * A tier is what a pick samples from: the endpoints of one level, or the degraded ones among them. Tiers
  * stand in the order of preference: level 0, 1, … and behind them the degraded ones of level 0, 1, …
  *
- *     can take   = min(100, ⌊factor × live / max⌋) per cent, 1 of what is less but not nothing; for a
- *                  degraded tier at most what the others
- *                  of its level leave to 100
+ *     can take   = min(100, ⌊factor × live / max⌋) per cent, but 1 at least if anything is alive; for a
+ *                  degraded tier at most what the other tier of its level leaves to 100
  *     sum ≥ 100    each gets what it can take of what is left
  *     sum < 100    in proportion, whole per cent, largest remainders first (Hamilton's method)
  *     sum = 0      last resort: levels in proportion to their endpoints
