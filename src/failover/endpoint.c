@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "endpoint.h"
 
+#include "hash.h"
 #include "rcu.h"
 
 #include <stdlib.h>
@@ -81,6 +82,13 @@ struct fo__counts fo__endpoint_counts(struct fo_endpoint *endpoint, struct fo__r
     sum.finished += finished - endpoint->base.finished;
     sum.failed += failed - endpoint->base.failed;
     return sum;
+}
+
+uint64_t fo__endpoint_name_hash(const struct fo_endpoint *endpoint)
+{
+    const char *name = fo_endpoint_name(endpoint);
+
+    return fo__hash(name, strlen(name));
 }
 
 const char *fo_endpoint_name(const struct fo_endpoint *endpoint)

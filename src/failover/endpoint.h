@@ -96,6 +96,9 @@ bool fo__endpoint_settings_equal(const struct fo__endpoint_settings *settings,
 /** Frees an endpoint and its settings. */
 void fo__endpoint_destroy(struct fo_endpoint *endpoint);
 
+/** The hash of its name, by which cores and keys place it: the same in every process. */
+uint64_t fo__endpoint_name_hash(const struct fo_endpoint *endpoint);
+
 /** Counts a lease as started in the row, or in the shared cell; returns the row's cell or NULL. In a
  * read section. */
 static inline struct fo__cell *fo__endpoint_start(struct fo_endpoint *endpoint, struct fo__row *row,

@@ -26,11 +26,6 @@ static fo_status start(const struct fo__errand *errand, const struct fo__slot *s
     return leave(errand, FO_OK);
 }
 
-static fo_status nothing_in(const struct fo__snapshot *snapshot)
-{
-    return snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
-}
-
 static const struct fo__tier *tier_due(const struct fo__errand *errand)
 {
     if ((fo__attention(errand->core) & FO__ATTENTION_LEVELS) == 0)
@@ -118,7 +113,7 @@ fo_status fo__errand_run(struct fo__errand *errand)
     const struct fo__slot *slot;
 
     if (fo__unlikely(errand->snapshot->count == 0))
-        return leave(errand, nothing_in(errand->snapshot));
+        return leave(errand, fo__nothing_in(errand->snapshot));
     /* A retry has failed once already: it is nobody's trial unless there is no other way. */
     if (offered && !retries &&
         fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
@@ -132,4 +127,18 @@ fo_status fo__errand_run(struct fo__errand *errand)
     if (slot == NULL)
         slot = find_in_need(errand);
     return slot != NULL ? start(errand, slot) : leave(errand, FO_UNAVAILABLE);
+}
+
+fo_status fo__errand_pick(struct fo__core *core, const struct fo_pick_options *options,
+                          bool is_further, struct fo_lease *lease)
+{
+    struct fo__limits limits;
+    struct fo__errand errand = {
+        .core = core, .limits = &limits, .lease = lease, .is_further = is_further};
+
+    errand.row = fo__row_of(&core->rows);
+    fo__rcu_read_lock();
+    errand.snapshot = fo__load_acquire(&core->snapshot);
+    fo__limits_read(&limits, core, errand.snapshot, options);
+    return fo__errand_run(&errand);
 }

@@ -24,4 +24,14 @@ struct fo__errand {
 /** Picks, and ends the read section that it is called in. */
 fo_status fo__errand_run(struct fo__errand *errand);
 
+/** A whole pick within valid options without a key, in a read section of its own. */
+fo_status fo__errand_pick(struct fo__core *core, const struct fo_pick_options *options,
+                          bool is_further, struct fo_lease *lease);
+
+/** Why there is nothing to pick. */
+static inline fo_status fo__nothing_in(const struct fo__snapshot *snapshot)
+{
+    return snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
+}
+
 #endif

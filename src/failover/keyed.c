@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keyed.h"
 
-#include "hash.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,11 +52,9 @@ static void fill_in(struct fo__keyed *keyed, const struct fo__keyed_member *memb
     double most = heaviest(members, keyed->n);
 
     for (uint32_t i = 0; i < keyed->n; i++) {
-        const char *name = fo_endpoint_name(members[i].endpoint);
-
         keyed->owner[i] = members[i].endpoint;
         keyed->weight[i] = members[i].weight;
-        hashes[i] = fo__hash(name, strlen(name));
+        hashes[i] = fo__endpoint_name_hash(members[i].endpoint);
         units[i] = (uint64_t)(members[i].weight / most * UNITS_OF_HEAVIEST);
         if (units[i] == 0 && members[i].weight > 0)
             units[i] = 1;
@@ -94,12 +90,6 @@ struct census {
     uint64_t mask;
 };
 
-static uint64_t name_home(const struct fo_endpoint *endpoint, uint64_t mask)
-{
-    const char *name = fo_endpoint_name(endpoint);
-    return fo__hash(name, strlen(name)) & mask;
-}
-
 static bool same_name(const struct fo_endpoint *a, const struct fo_endpoint *b)
 {
     return strcmp(fo_endpoint_name(a), fo_endpoint_name(b)) == 0;
@@ -116,7 +106,7 @@ static bool take_census(struct census *census, const struct fo__keyed *keyed)
         return false;
     memset(census->slot_at, 0xff, (census->mask + 1) * sizeof(*census->slot_at));
     for (uint32_t i = 0; i < keyed->n; i++) {
-        uint64_t at = name_home(keyed->owner[i], census->mask);
+        uint64_t at = fo__endpoint_name_hash(keyed->owner[i]) & census->mask;
 
         while (census->slot_at[at] != UINT32_MAX)
             at = (at + 1) & census->mask;
@@ -129,7 +119,7 @@ static bool take_census(struct census *census, const struct fo__keyed *keyed)
 static bool is_as_it_was(const struct census *census, const struct fo_endpoint *endpoint,
                          double weight)
 {
-    uint64_t at = name_home(endpoint, census->mask);
+    uint64_t at = fo__endpoint_name_hash(endpoint) & census->mask;
 
     for (; census->slot_at[at] != UINT32_MAX; at = (at + 1) & census->mask) {
         uint32_t slot = census->slot_at[at];

@@ -148,21 +148,6 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 
 /* ---- Picks within limits ----------------------------------------------------------------- */
 
-/** As pick_aside(), within limits. */
-static __attribute__((noinline)) fo_status pick_limited_aside(struct fo__core *core,
-                                                              const struct fo_pick_options *options,
-                                                              struct fo_lease *lease)
-{
-    struct fo__limits limits;
-    struct fo__errand errand = {.core = core, .limits = &limits, .lease = lease};
-
-    errand.row = fo__row_of(&core->rows);
-    fo__rcu_read_lock();
-    errand.snapshot = fo__load_acquire(&core->snapshot);
-    fo__limits_read(&limits, core, errand.snapshot, options);
-    return fo__errand_run(&errand);
-}
-
 static fo_status pick_limited(struct fo__core *core, const struct fo_pick_options *options,
                               struct fo_lease *lease)
 {
@@ -174,7 +159,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     uint64_t word;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
-        return pick_limited_aside(core, options, lease);
+        return fo__errand_pick(core, options, false, lease);
     snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, snapshot, options);
     if (fo__unlikely(snapshot->tier[0].level >= limits.level_limit))

@@ -27,20 +27,6 @@
 
 /* ---- Few of many -------------------------------------------------------------------------- */
 
-static fo_status pick_further(struct fo__core *core, const struct fo_pick_options *options,
-                              struct fo_lease *lease)
-{
-    struct fo__limits limits;
-    struct fo__errand errand = {
-        .core = core, .limits = &limits, .lease = lease, .is_further = true};
-
-    errand.row = fo__row_of(&core->rows);
-    fo__rcu_read_lock();
-    errand.snapshot = fo__load_acquire(&core->snapshot);
-    fo__limits_read(&limits, core, errand.snapshot, options);
-    return fo__errand_run(&errand);
-}
-
 static fo_status pick_few(struct fo_balancer *balancer, const struct fo_pick_options *options,
                           size_t n, struct fo_lease *leases, size_t *got)
 {
@@ -57,7 +43,7 @@ static fo_status pick_few(struct fo_balancer *balancer, const struct fo_pick_opt
     more.strict = true; /* no endpoint twice */
     for (*got = 1; *got < n && status == FO_OK; *got += status == FO_OK ? 1 : 0) {
         exclude[more.exclude_count++] = leases[*got - 1].endpoint->id;
-        status = pick_further(core, &more, &leases[*got]);
+        status = fo__errand_pick(core, &more, true, &leases[*got]);
     }
     return FO_OK;
 }
@@ -257,7 +243,7 @@ static fo_status pick_most(struct fo__core *core, const struct fo_pick_options *
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, errand.snapshot, options);
-    nothing = errand.snapshot->closed ? FO_CLOSED : FO_UNAVAILABLE;
+    nothing = fo__nothing_in(errand.snapshot);
     if (errand.snapshot->count > 0)
         *got = take_in_turn(&errand, n, leases);
     fill(&errand, leases, *got);

@@ -147,9 +147,8 @@ struct cores_scratch {
 
 static struct fo__candidate candidate_of(const struct fo__place *place)
 {
-    const char *name = fo_endpoint_name(place->endpoint);
     uint64_t word = fo__load_acquire(place->endpoint->host->word);
-    struct fo__candidate candidate = {.name_hash = fo__hash(name, strlen(name)),
+    struct fo__candidate candidate = {.name_hash = fo__endpoint_name_hash(place->endpoint),
                                       .failed = (word & FO__FLAG_DOWN) != 0};
 
     candidate.weight = place->settings->max_weight;
