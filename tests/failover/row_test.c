@@ -6,6 +6,7 @@
 #include "core.h"
 #include "crew.h"
 #include "fixture.h"
+#include "rcu.h"
 #include "row.h"
 
 #include <criterion/criterion.h>
@@ -269,6 +270,26 @@ Test(row, is_found_again_among_those_of_many_balancers)
         fo_balancer_destroy(balancers[i]);
     }
     fixture_destroy(&f);
+}
+
+/* Ids that meet in tables of 8, of 16, …, of 256 places. */
+Test(row, is_found_at_the_first_look_also_when_ids_meet)
+{
+    const uint64_t number[] = {1, 9, 17, 33, 65, 129, 257};
+    struct fo__row_set set[sizeof(number) / sizeof(number[0])];
+    struct fo__row *row[sizeof(number) / sizeof(number[0])];
+
+    if (!fo__rcu_is_cheap())
+        cr_skip_test("no row is at home here");
+    for (size_t i = 0; i < sizeof(number) / sizeof(number[0]); i++) {
+        fo__row_set_init(&set[i], number[i] * FO__BALANCER_ID_STEP, 4, i);
+        cr_assert(fo__row_set_grow(&set[i], 1));
+        row[i] = fo__row_of(&set[i]);
+        for (size_t j = 0; j <= i; j++)
+            cr_expect_eq(fo__row_at_home(set[j].balancer_id), row[j], "%zu of %zu", j, i);
+    }
+    for (size_t i = 0; i < sizeof(number) / sizeof(number[0]); i++)
+        fo__row_set_fini(&set[i]);
 }
 
 /* A worker that outlives many short-lived balancers must not remember them all. */
