@@ -11,7 +11,6 @@
 
 static struct fo__keyed *allocate(uint32_t n)
 {
-    size_t size = fo__maglev_size(n);
     struct fo__keyed *keyed = calloc(1, sizeof(*keyed));
 
     if (keyed == NULL)
@@ -19,7 +18,7 @@ static struct fo__keyed *allocate(uint32_t n)
     keyed->n = n;
     keyed->owner = malloc(n * sizeof(struct fo_endpoint *));
     keyed->weight = malloc(n * sizeof(*keyed->weight));
-    keyed->table = malloc(sizeof(*keyed->table) + size * sizeof(keyed->table->slot[0]));
+    keyed->table = malloc(fo__maglev_bytes(n));
     if (keyed->owner == NULL || keyed->weight == NULL || keyed->table == NULL) {
         fo__keyed_destroy(keyed);
         return NULL;

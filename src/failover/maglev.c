@@ -34,7 +34,6 @@
 #include "maglev.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define ENTRIES_MIN UINT32_C(100) /* for a member, on average */
@@ -54,6 +53,18 @@ size_t fo__maglev_size(uint32_t n)
     while (sizes[i] < n * ENTRIES_MIN)
         i++;
     return sizes[i];
+}
+
+static bool has_upper(uint32_t n)
+{
+    return n > UINT32_C(1) << 16;
+}
+
+size_t fo__maglev_bytes(uint32_t n)
+{
+    size_t halves = fo__maglev_size(n) * (has_upper(n) ? 2 : 1);
+
+    return sizeof(struct fo__maglev) + halves * sizeof(uint16_t);
 }
 
 /* ---- Order: by hash. Equal hashes by units, so that only equal members have equal places ---- */
@@ -171,6 +182,13 @@ static void set_ways(struct fo__maglev_walk *walks, uint32_t count, uint64_t siz
     }
 }
 
+static void put(struct fo__maglev *table, uint32_t at, uint32_t slot)
+{
+    table->half[at] = (uint16_t)slot;
+    if (table->has_upper)
+        table->half[table->size + at] = (uint16_t)(slot >> 16);
+}
+
 /** Goes on for some steps, or until there is nothing left to take. */
 static void go_on(struct fo__maglev_walk *walk, uint64_t steps, struct fo__maglev *table,
                   uint64_t *taken)
@@ -184,7 +202,7 @@ static void go_on(struct fo__maglev_walk *walk, uint64_t steps, struct fo__magle
 
         if ((taken[at / 64] & bit) == 0) {
             taken[at / 64] |= bit;
-            table->slot[at] = walk->slot;
+            put(table, at, walk->slot);
             walk->left--;
         }
         at = at + step >= size ? at + step - size : at + step;
@@ -227,6 +245,7 @@ void fo__maglev_build(const uint64_t *hashes, const uint64_t *units, uint32_t n,
         sum += scratch_walks[i].units;
     assert(sum > 0);
     table->size = fo__maglev_size(n);
+    table->has_upper = has_upper(n);
     memset(scratch_taken, 0, fo__maglev_words(table->size) * sizeof(*scratch_taken));
     sort(scratch_walks, count);
     set_ways(scratch_walks, count, table->size);

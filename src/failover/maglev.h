@@ -25,12 +25,16 @@
 #include "bits.h"
 #include "rng.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* Half a slot number is enough for most tables, and half the memory: a key's position is a cache miss,
+ * of the second level from 1312 members on. */
 struct fo__maglev {
     uint64_t size;   /* M; wide for the multiplication of a position */
-    uint32_t slot[]; /* M entries */
+    bool has_upper;  /* more than 2^16 members */
+    uint16_t half[]; /* the lower halves of M slot numbers, and then perhaps the upper */
 };
 
 /** Scratch of the build: a member on its way through the table. */
@@ -55,6 +59,9 @@ struct fo__maglev_walk {
  */
 size_t fo__maglev_size(uint32_t n);
 
+/** Bytes of a table for n ≤ 2^20 members. */
+size_t fo__maglev_bytes(uint32_t n);
+
 /** Words of the second scratch memory: a bit for each entry. */
 static inline size_t fo__maglev_words(size_t size)
 {
@@ -70,7 +77,7 @@ static inline size_t fo__maglev_words(size_t size)
  * @param hashes         n hashes of names, as of fo__hash(): what a member is known by
  * @param units          n weights, sum at most 2^43, not all 0
  * @param n              1 … 2^20
- * @param table          room for fo__maglev_size(n) entries
+ * @param table          room for fo__maglev_bytes(n)
  * @param scratch_walks  n, contents do not matter
  * @param scratch_taken  fo__maglev_words(fo__maglev_size(n)), contents do not matter
  *
@@ -79,6 +86,16 @@ static inline size_t fo__maglev_words(size_t size)
 void fo__maglev_build(const uint64_t *hashes, const uint64_t *units, uint32_t n,
                       struct fo__maglev *table, struct fo__maglev_walk *scratch_walks,
                       uint64_t *scratch_taken);
+
+/** The slot at a position below M. */
+static inline uint32_t fo__maglev_slot(const struct fo__maglev *table, uint64_t at)
+{
+    uint32_t slot = table->half[at];
+
+    if (fo__unlikely(table->has_upper))
+        slot |= (uint32_t)table->half[table->size + at] << 16;
+    return slot;
+}
 
 /**
  * The slot of a key.
@@ -97,7 +114,7 @@ static inline uint32_t fo__maglev_at(const struct fo__maglev *table, uint64_t ke
         uint64_t step = 1 + fo__mul_high(fo__rng_mix(key_hash), table->size - 1);
         at = (at + attempt * step) % table->size;
     }
-    return table->slot[at];
+    return fo__maglev_slot(table, at);
 }
 
 #endif

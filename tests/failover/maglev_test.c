@@ -26,10 +26,8 @@ struct members {
 /** Members that are called 0, 1 …, all of the same weight. */
 static struct members members_of(uint32_t n)
 {
-    size_t size = fo__maglev_size(n);
     struct members members = {n, malloc(n * sizeof(uint64_t)), malloc(n * sizeof(uint64_t)),
-                              malloc(sizeof(struct fo__maglev) + size * sizeof(uint32_t)),
-                              malloc(n * sizeof(uint32_t))};
+                              malloc(fo__maglev_bytes(n)), malloc(n * sizeof(uint32_t))};
 
     cr_assert(members.hashes != NULL && members.units != NULL && members.table != NULL &&
               members.entries != NULL);
@@ -58,13 +56,15 @@ static void build(struct members *members)
 
     memset(walks, 0xa5, members->n * sizeof(*walks));
     memset(taken, 0xa5, words * sizeof(*taken));
-    memset(members->table->slot, 0xa5, size * sizeof(uint32_t));
+    memset(members->table, 0xa5, fo__maglev_bytes(members->n));
     memset(members->entries, 0, members->n * sizeof(uint32_t));
     fo__maglev_build(members->hashes, members->units, members->n, members->table, walks, taken);
     cr_assert_eq(members->table->size, size);
     for (size_t i = 0; i < size; i++) {
-        cr_assert_lt(members->table->slot[i], members->n, "entry %zu", i);
-        members->entries[members->table->slot[i]]++;
+        uint32_t slot = fo__maglev_slot(members->table, i);
+
+        cr_assert_lt(slot, members->n, "entry %zu", i);
+        members->entries[slot]++;
     }
     free(walks);
     free(taken);
@@ -81,7 +81,7 @@ static uint64_t sum_of(const struct members *members)
 
 static uint64_t owner(const struct members *members, size_t entry)
 {
-    return members->hashes[members->table->slot[entry]];
+    return members->hashes[fo__maglev_slot(members->table, entry)];
 }
 
 static void swap(struct members *members, uint32_t a, uint32_t b)
@@ -301,7 +301,8 @@ Test(maglev, bears_equal_hashes)
     check_shares(&other);
     for (size_t i = 0; i < one.table->size; i++) {
         cr_assert_eq(owner(&one, i), owner(&other, i), "entry %zu", i);
-        cr_assert_eq(one.units[one.table->slot[i]], other.units[other.table->slot[i]]);
+        cr_assert_eq(one.units[fo__maglev_slot(one.table, i)],
+                     other.units[fo__maglev_slot(other.table, i)]);
     }
     members_free(&one);
     members_free(&other);
@@ -319,11 +320,23 @@ Test(maglev, mixes_members_with_equal_hashes)
         members.hashes[i] = 0;
     build(&members);
     for (size_t i = 1; i < members.table->size; i++) {
-        same += members.table->slot[i] == members.table->slot[i - 1] ? 1 : 0;
-        next += members.table->slot[i] == (members.table->slot[i - 1] + 1) % members.n ? 1 : 0;
+        uint32_t before = fo__maglev_slot(members.table, i - 1);
+        uint32_t slot = fo__maglev_slot(members.table, i);
+
+        same += slot == before ? 1 : 0;
+        next += slot == (before + 1) % members.n ? 1 : 0;
     }
     cr_expect_lt(fabs(same - 6553.7), 10 * sqrt(6553.7), "%u", same);
     cr_expect_lt(fabs(next - 6553.7), 10 * sqrt(6553.7), "%u", next);
+    members_free(&members);
+}
+
+Test(maglev, knows_more_members_than_half_a_slot_number_can_tell_apart)
+{
+    struct members members = members_of((1u << 16) + 1);
+
+    build(&members);
+    check_shares(&members);
     members_free(&members);
 }
 
@@ -344,7 +357,7 @@ static uint64_t checksum(uint32_t n, uint32_t kinds)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < members.table->size; i++)
-        sum = (sum ^ members.table->slot[i]) * UINT64_C(0x100000001b3); /* as FNV-1a does */
+        sum = (sum ^ fo__maglev_slot(members.table, i)) * UINT64_C(0x100000001b3); /* as FNV-1a does */
     members_free(&members);
     return sum;
 }
@@ -500,24 +513,28 @@ Test(maglev, takes_no_entry_from_others_when_a_member_leaves)
 Test(maglev, sees_every_position_once_in_as_many_attempts)
 {
     struct dice dice = dice_of(39);
-    struct members members = members_of(1);
     const uint32_t size = (uint32_t)fo__maglev_size(1);
+    struct fo__maglev *table = malloc(sizeof(*table) + size * sizeof(uint32_t));
     uint32_t *seen = calloc(size, sizeof(*seen));
 
-    members.table->size = size;
-    for (uint32_t i = 0; i < size; i++)
-        members.table->slot[i] = i;
-    cr_expect_eq(fo__maglev_at(members.table, 0, 0), 0);
-    cr_expect_eq(fo__maglev_at(members.table, UINT64_MAX, 0), size - 1);
-    cr_expect_eq(fo__maglev_at(members.table, UINT64_C(1) << 63, 0), size / 2);
+    cr_assert(table != NULL && seen != NULL);
+    table->size = size;
+    table->has_upper = true;
+    for (uint32_t i = 0; i < size; i++) {
+        table->half[i] = (uint16_t)i;
+        table->half[size + i] = (uint16_t)(i >> 16);
+    }
+    cr_expect_eq(fo__maglev_at(table, 0, 0), 0);
+    cr_expect_eq(fo__maglev_at(table, UINT64_MAX, 0), size - 1);
+    cr_expect_eq(fo__maglev_at(table, UINT64_C(1) << 63, 0), size / 2);
     for (uint32_t round = 1; round <= 5; round++) {
         uint64_t key = round == 1 ? 0 : dice_next(&dice);
 
         for (uint32_t attempt = 0; attempt < size; attempt++)
-            cr_assert_lt(seen[fo__maglev_at(members.table, key, attempt)]++, round);
+            cr_assert_lt(seen[fo__maglev_at(table, key, attempt)]++, round);
     }
     free(seen);
-    members_free(&members);
+    free(table);
 }
 
 /** The slot of the first attempt that does not end at a lost one. */
