@@ -266,6 +266,15 @@ static inline const struct fo__slot *try_few(const struct fo__core *core,
     return holds_good(core, snapshot, slot, *word) ? &snapshot->slot[slot] : NULL;
 }
 
+/** Calls for the slot that comes next if this one's host refuses: a refusal draws one number. */
+static inline void prefetch_redraw(const struct fo__snapshot *snapshot, const struct fo__tier *tier,
+                                   struct fo__row *row)
+{
+    uint64_t x = fo__rng_mix(fo__load_relaxed(&row->rng) + 2 * FO__GOLDEN);
+
+    __builtin_prefetch(&snapshot->slot[tier->first + fo__mul_high(x, tier->n)]);
+}
+
 const struct fo__slot *fo__redraw(struct fo__core *core, struct fo__snapshot *snapshot,
                                   struct fo__row *row, const struct fo__tier *tier,
                                   const struct fo__limits *limits, uint64_t *word)
@@ -277,6 +286,7 @@ const struct fo__slot *fo__redraw(struct fo__core *core, struct fo__snapshot *sn
     for (uint32_t redraws = redraws_worth_it(tier); redraws > 0; redraws--) {
         const struct fo__slot *slot = fo__next_sample(snapshot, tier, row);
 
+        prefetch_redraw(snapshot, tier, row);
         if (fo__accept_within(limits, snapshot, slot, row, word))
             return slot;
     }
