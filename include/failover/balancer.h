@@ -42,7 +42,8 @@ struct fo_config {
     struct fo_group *group;       /**< NULL: a health group of its own. */
     struct fo_runtime *runtime;   /**< NULL: the group's, or the process's default. With a group it
                                      must be NULL or the group's own. Must outlive the balancer. */
-    struct fo_trial_config trial; /**< For a group of its own; all zero with a group given. */
+    struct fo_trial_config trial; /**< For a group of its own; with a group given all zero, but
+                                       for ramp_ms, which may be FO_RAMP_NONE without effect. */
     struct fo_weight_function weight; /**< How outcomes move health. */
     uint64_t seed; /**< For all random numbers; 0: from the system. With a seed, a clock of your
                              own and a group of its own, one thread's run repeats to the last pick
@@ -81,13 +82,14 @@ static inline struct fo_config fo_config_init(void)
     return config;
 }
 
-/** The behaviour of simple-failover-java, as far as it is a matter of configuration: its overflow, and
- * no last resort. */
+/** The behaviour of simple-failover-java, as far as it is a matter of configuration: its overflow, no
+ * last resort, and no ramps. */
 static inline struct fo_config fo_config_compat(void)
 {
     struct fo_config config = fo_config_init();
     config.levels.overflow = FO_OVERFLOW_COMPAT;
     config.levels.last_resort = FO_LAST_RESORT_NONE;
+    config.trial.ramp_ms = FO_RAMP_NONE;
     return config;
 }
 

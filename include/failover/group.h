@@ -19,6 +19,12 @@
  *     neutral, cancelled   says nothing about the host: the next request is the trial
  *     none in time         given up after its timeout, as a failure
  *
+ * Back means back gently. A host that was lifted has health 1 and ramps: it gets 5 % of its share at
+ * once and the rest over the next 24 to 30 seconds, by time and not by requests. So does a host that
+ * joins a balancer in which others stay. Levels (levels.h) go by health and do not see ramps: a
+ * neighbour of the same level takes what a ramping host is not admitted to. A ramp is measured by the
+ * runtime's clock and goes on while it is dispatched.
+ *
  * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
  * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
  */
@@ -36,7 +42,10 @@ struct fo_runtime;
 /** A health group. Opaque; pair fo_group_create() with fo_group_destroy(). */
 struct fo_group;
 
-/** When and how a host that is down is tried again. Zero in a field means its default. */
+/** For fo_trial_config.ramp_ms: none. */
+#define FO_RAMP_NONE UINT32_MAX
+
+/** When and how a host that is down is tried again, and how it comes back. Zero in a field means its default. */
 struct fo_trial_config {
     uint32_t backoff_ms;     /**< Wait before the first trial, ± 20 % jitter; 0: 1,000. */
     uint32_t backoff_max_ms; /**< The wait doubles with each failed trial up to this, with the same
@@ -44,7 +53,11 @@ struct fo_trial_config {
                                   larger of 30,000 and backoff_ms. */
     uint32_t timeout_ms;     /**< A trial without a result is given up after one to two of these;
                                   0: 5,000. */
-    uint32_t reserved[3];    /**< Must be 0. */
+    uint32_t ramp_ms;        /**< A host that is back, or that joins others, is admitted in full
+                                  after 0.8 to 1 of this; 0: 30,000. FO_RAMP_NONE: at once, and a
+                                  host that is back begins with the health that its weight function
+                                  gives it (health.h). */
+    uint32_t reserved[2];    /**< Must be 0. */
 };
 
 /** All defaults. */
@@ -55,7 +68,8 @@ static inline struct fo_trial_config fo_trial_config_init(void)
     config.backoff_ms = 0;
     config.backoff_max_ms = 0;
     config.timeout_ms = 0;
-    for (i = 0; i < 3; i++)
+    config.ramp_ms = 0;
+    for (i = 0; i < 2; i++)
         config.reserved[i] = 0;
     return config;
 }

@@ -123,7 +123,8 @@ static struct fo_trial_config trial_config(uint32_t back_act_ms)
 {
     struct fo_trial_config trial = {.backoff_ms = BACKOFF_MS,
                                     .backoff_max_ms = BACKOFF_MOST_MS,
-                                    .timeout_ms = TRIAL_TIMEOUT_MS};
+                                    .timeout_ms = TRIAL_TIMEOUT_MS,
+                                    .ramp_ms = back_act_ms / 2};
 
     if (trial.backoff_max_ms > back_act_ms * 2 / 5)
         trial.backoff_max_ms = back_act_ms * 2 / 5;

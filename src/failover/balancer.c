@@ -40,6 +40,7 @@ static bool config_is_valid(const struct fo_config *config)
     if (config->group == NULL)
         return true;
     return trial->backoff_ms == 0 && trial->backoff_max_ms == 0 && trial->timeout_ms == 0 &&
+           (trial->ramp_ms == 0 || trial->ramp_ms == FO_RAMP_NONE) &&
            (config->runtime == NULL || config->runtime == config->group->runtime);
 }
 

@@ -17,6 +17,7 @@
 
 #define REDRAWS 8
 #define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
+#define RAMP_DRAWS 128 /* refused by ramps; if all begin theirs, one in 20 is not */
 
 /** Reads each excluded slot's contribution once, so that all sums of one draw subtract the same. */
 static void weigh_excluded(const struct fo__snapshot *snapshot, const struct fo__limits *limits,
@@ -144,6 +145,16 @@ static bool holds_good(const struct fo__core *core, const struct fo__snapshot *s
     return counted > 0 && counted == fo__slot_worth(snapshot, slot, word);
 }
 
+/** Whether a slot that is worth something is taken while its host ramps, which the sums do not show. */
+static bool ramp_admits(const struct fo__snapshot *snapshot, uint32_t slot, uint64_t word,
+                        struct fo__row *row)
+{
+    if (fo__likely((word & FO__FLAG_RAMP) == 0))
+        return true;
+    return (fo__rng_next(&row->rng) >> 33) <
+           fo__host_admission(snapshot->slot[slot].endpoint->host, word);
+}
+
 /* ---- Sums that are behind ------------------------------------------------------------------ */
 
 static void mend_block(struct fo__core *core, struct fo__snapshot *snapshot, uint32_t slot)
@@ -164,15 +175,15 @@ static bool is_behind(struct fo__core *core, uint64_t *changes)
     return *changes != fo__load_acquire(&core->changes_seen);
 }
 
-static uint64_t live_worth(const struct fo__snapshot *snapshot, uint32_t slot,
+static uint64_t live_claim(const struct fo__snapshot *snapshot, uint32_t slot,
                            const struct fo__limits *limits, uint64_t *word)
 {
     *word = fo__load_acquire(snapshot->slot[slot].word);
-    return fo__limits_allow(limits, snapshot, slot) ? fo__slot_worth(snapshot, slot, *word) : 0;
+    return fo__limits_allow(limits, snapshot, slot) ? fo__slot_claim(snapshot, slot, *word) : 0;
 }
 
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
- * that are behind. */
+ * that are behind, or that ramps refuse again and again. */
 static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct fo__row *row,
                                    const struct fo__tier *tier, const struct fo__limits *limits,
                                    uint64_t *word)
@@ -182,37 +193,42 @@ static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct f
     uint64_t at;
 
     for (uint32_t i = tier->first; i < end; i++)
-        total += live_worth(snapshot, i, limits, word);
+        total += live_claim(snapshot, i, limits, word);
     at = fo__rng_below(&row->rng, total);
     for (uint32_t i = tier->first; i < end; i++) {
-        uint64_t worth = live_worth(snapshot, i, limits, word);
+        uint64_t claim = live_claim(snapshot, i, limits, word);
 
-        if (at < worth)
+        if (at < claim)
             return &snapshot->slot[i];
-        at -= worth;
+        at -= claim;
     }
     return NULL;
 }
 
 /* ---- By live weight ------------------------------------------------------------------------ */
 
-/** Draws until a slot holds good. *worthless: there is nothing to draw from. */
+/** Draws until a slot holds good and is admitted. *worthless: there is nothing to draw from. */
 static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snapshot *snapshot,
                                           struct fo__row *row, const struct fo__tier *tier,
                                           const struct fo__limits *limits, uint64_t *word,
                                           bool *worthless)
 {
-    for (int draws = 0; draws < DRAWS; draws++) {
+    uint32_t refused = 0;
+
+    for (uint32_t draws = 0; draws < DRAWS + refused; draws++) {
         uint32_t slot = draw_one(snapshot, row, tier, limits);
 
         *worthless = slot == FO__NO_SLOT;
         if (*worthless)
             return NULL;
         *word = fo__load_acquire(snapshot->slot[slot].word);
-        if (holds_good(core, snapshot, slot, *word) && fo__is_slot_of(tier, slot) &&
-            fo__limits_allow(limits, snapshot, slot))
+        if (!holds_good(core, snapshot, slot, *word) || !fo__is_slot_of(tier, slot) ||
+            !fo__limits_allow(limits, snapshot, slot))
+            mend_block(core, snapshot, slot);
+        else if (ramp_admits(snapshot, slot, *word, row))
             return &snapshot->slot[slot];
-        mend_block(core, snapshot, slot);
+        else if (++refused == RAMP_DRAWS)
+            return scan(snapshot, row, tier, limits, word);
     }
     return NULL;
 }
@@ -263,7 +279,9 @@ static inline const struct fo__slot *try_few(const struct fo__core *core,
     if (slot == FO__NO_SLOT)
         return NULL;
     *word = fo__load_acquire(snapshot->slot[slot].word);
-    return holds_good(core, snapshot, slot, *word) ? &snapshot->slot[slot] : NULL;
+    return holds_good(core, snapshot, slot, *word) && ramp_admits(snapshot, slot, *word, row)
+               ? &snapshot->slot[slot]
+               : NULL;
 }
 
 /** Calls for the slot that comes next if this one's host refuses: a refusal draws one number. */

@@ -105,7 +105,7 @@ static void copy_candidate(struct outlook *outlook, const struct fo__snapshot *s
 
     fo__view_endpoint(endpoint, snapshot, word, &candidate->info);
     candidate->units = fo__slot_units(snapshot, slot);
-    candidate->worth = fo__slot_worth(snapshot, slot, word);
+    candidate->worth = fo__slot_claim(snapshot, slot, word);
     candidate->misfit = misfit_of(&outlook->options, candidate);
     candidate->is_excluded = is_excluded(&outlook->options, endpoint->id);
     outlook->retries |= candidate->is_excluded;

@@ -12,6 +12,7 @@
 #define BACKOFF_MS 1000u
 #define BACKOFF_MAX_MS 30000u
 #define TIMEOUT_MS 5000u
+#define RAMP_MS 30000u
 
 static struct fo_trial_config with_defaults(const struct fo_trial_config *given)
 {
@@ -24,6 +25,8 @@ static struct fo_trial_config with_defaults(const struct fo_trial_config *given)
             trial.backoff_ms > BACKOFF_MAX_MS ? trial.backoff_ms : BACKOFF_MAX_MS;
     if (trial.timeout_ms == 0)
         trial.timeout_ms = TIMEOUT_MS;
+    if (trial.ramp_ms == 0)
+        trial.ramp_ms = RAMP_MS;
     return trial;
 }
 
@@ -117,6 +120,7 @@ static struct fo__host *make_host(struct fo_group *group, const char *name, uint
         return NULL;
     host->group = group;
     host->queue = &group->runtime->queue;
+    host->ramps = group->trial.ramp_ms != FO_RAMP_NONE;
     fo__node_init(&host->node, FO__NODE_HOST);
     fo__name_set(host->name, host);
     group->references++;

@@ -30,6 +30,10 @@
  *      ▲                                          ▲  ▲                        │ a pick takes it
  *      │                                          │  └──(trial failed)── DOWN|TRIAL
  *      └───────(a success of this epoch)──────────┴──────────────────────────┘
+ *
+ * A host that comes back, or joins others, is UP|RAMP first (ramp.h): its health is what the levels go
+ * by, its admission what it gets of its share. The admission stands beside the word with the epoch as a
+ * tag; a tag of another epoch means that the ramp has just begun.
  */
 #ifndef FO_HOST_H
 #define FO_HOST_H
@@ -49,6 +53,7 @@
 #define FO__FLAG_DOWN (UINT64_C(1) << 56)
 #define FO__FLAG_DUE (UINT64_C(1) << 57)   /* a trial is offered */
 #define FO__FLAG_TRIAL (UINT64_C(1) << 58) /* a trial is out */
+#define FO__FLAG_RAMP (UINT64_C(1) << 59)  /* up, and admitted by and by */
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
 /* What a host that is down has for loss. */
 #define FO__REASON_MASK (UINT64_C(7) << FO__EPOCH_BITS)
@@ -133,6 +138,9 @@ static inline fo_state fo__word_state(uint64_t word)
 struct fo_group;
 struct fo_endpoint;
 
+/* What a ramp begins with, in units of 2^-31: 5 %. */
+#define FO__ADMISSION_FIRST ((uint32_t)(FO__HEALTH_ONE / 20))
+
 /* Where the dispatcher is with a host that is down (trial.c). */
 enum fo__trial_phase { FO__TRIAL_NONE, FO__TRIAL_WAITING, FO__TRIAL_OFFERED };
 
@@ -142,6 +150,10 @@ struct fo__host {
     struct fo_group *group;
     struct fo__queue *queue;
     struct fo__name *name;
+    bool ramps; /* when it comes back */
+
+    /* Written by the dispatcher, read by picks. */
+    _Atomic uint64_t admission; /* in units of 2^-31, over the epoch that it is of; 0: none yet */
 
     /* Written by finishers. */
     _Atomic uint32_t streak; /* successes in a row at the minimum */
@@ -157,6 +169,21 @@ struct fo__host {
     uint32_t phase_epoch; /* of the word that the phase belongs to */
     uint32_t trials_failed;
     bool trial_was_out; /* at the timer's last look */
+    uint64_t ramp_began_ns;
+    uint64_t ramp_ns; /* how long it takes */
 };
+
+/** What the host of that word gets of its share, in units of 2^-31. */
+static inline uint32_t fo__host_admission(const struct fo__host *host, uint64_t word)
+{
+    uint64_t admission;
+
+    if (fo__likely((word & FO__FLAG_RAMP) == 0))
+        return (uint32_t)FO__HEALTH_ONE;
+    admission = fo__load_relaxed(&host->admission);
+    return admission != 0 && fo__word_epoch(admission) == fo__word_epoch(word)
+               ? (uint32_t)(admission >> FO__EPOCH_BITS)
+               : FO__ADMISSION_FIRST;
+}
 
 #endif

@@ -27,6 +27,7 @@
 /** All that judging needs, copied out of the read section. */
 struct rules {
     struct fo_weight_function weight;
+    bool ramps;                   /* the host, when it comes back */
     struct fo_weight_input input; /* live_weight is set for each try */
 };
 
@@ -42,6 +43,7 @@ static struct rules rules_of(struct fo__core *core, struct fo_endpoint *endpoint
     rules.input.min_weight = settings->max_weight > 0 ? settings->min_weight : 0;
     fo__rcu_read_unlock();
     rules.input.endpoint = endpoint;
+    rules.ramps = endpoint->host->ramps;
     return rules;
 }
 
@@ -120,6 +122,8 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
         live = fo__weight_after_success(&rules->weight, &rules->input);
         if (!(live > 0))
             return word;
+        if (rules->ramps)
+            return fo__word_of(word + 1, FO__HEALTH_ONE, FO__FLAG_RAMP);
         health = health_of(rules, live);
         return fo__word_of(word + 1, health > 0 ? health : 1, 0);
     case FO_OUTCOME_FAILURE:
@@ -172,7 +176,9 @@ static bool extend_streak(struct rules *rules, struct fo__host *host, uint64_t w
 
 static bool is_transition(uint64_t before, uint64_t after)
 {
-    return (before & FO__FLAGS_MASK) != 0 || (after & FO__FLAGS_MASK) != 0;
+    const uint64_t told = FO__FLAGS_MASK & ~FO__FLAG_RAMP;
+
+    return ((before | after) & told) != 0;
 }
 
 /** One CAS and what must follow it in the same read section. */
@@ -222,9 +228,9 @@ bool fo__outcome_heal(struct fo__core *core, struct fo_endpoint *endpoint,
         uint64_t health = fo__word_health(before);
         uint64_t after;
 
-        if (fo__word_is_whole(before) || fo__word_epoch(before) != epoch)
+        if (health == FO__HEALTH_ONE || fo__word_epoch(before) != epoch)
             return true; /* nothing to add, or it tells nothing */
-        if ((before & FO__FLAGS_MASK) != 0 || health <= floor_max || units == FO__CUSTOM_UNITS)
+        if ((before & FO__FLAG_DOWN) != 0 || health <= floor_max || units == FO__CUSTOM_UNITS)
             return false;
         health = health + units < FO__HEALTH_ONE ? health + units : FO__HEALTH_ONE;
         after = fo__word_with_health(before, health);

@@ -35,12 +35,12 @@ struct search {
     uint64_t word;      /* that the slot found was taken for */
 };
 
-/** Whether the key is among those that a host of that health keeps. */
+/** Whether the key is among those that a host of that health, and so far up its ramp, keeps. */
 static bool stays(const struct search *search, uint32_t slot, uint32_t attempt)
 {
-    uint32_t fraction = fo__slot_fraction(search->snapshot, slot, search->word);
+    uint32_t admission = fo__slot_admission(search->snapshot, slot, search->word);
 
-    return (fo__rng_mix(search->hash + attempt) >> 33) < fraction;
+    return (fo__rng_mix(search->hash + attempt) >> 33) < admission;
 }
 
 static double bound(const struct search *search, uint32_t slot)

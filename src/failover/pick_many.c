@@ -111,7 +111,7 @@ static uint64_t measured(const struct fo__snapshot *snapshot, const struct fo__t
         return 0;
     return measure->regardless || fo__load_relaxed(&tier->panic)
                ? fo__slot_units(snapshot, slot)
-               : fo__slot_worth(snapshot, slot, fo__load_acquire(snapshot->slot[slot].word));
+               : fo__slot_claim(snapshot, slot, fo__load_acquire(snapshot->slot[slot].word));
 }
 
 /** Takes up to `quota` slots of the tier into the heap; returns how many. */

@@ -75,13 +75,14 @@ static inline const struct fo__slot *fo__next_sample(const struct fo__snapshot *
     return fo__sample_at(&snapshot->slot[tier->first], tier->n, fo__rng_next(&row->rng));
 }
 
-/** Whether a slot whose host is not whole is taken all the same: with the probability of its health. */
+/** Whether a slot whose host is not whole is taken all the same: with the probability of its health,
+ * and of its host's ramp. */
 static inline bool fo__accept_ill(const struct fo__snapshot *snapshot, const struct fo__slot *slot,
                                   uint64_t word, struct fo__row *row)
 {
-    uint32_t fraction = fo__slot_fraction(snapshot, fo__slot_number(snapshot, slot), word);
+    uint32_t admission = fo__slot_admission(snapshot, fo__slot_number(snapshot, slot), word);
 
-    return (fo__rng_next(&row->rng) >> 33) < fraction;
+    return (fo__rng_next(&row->rng) >> 33) < admission;
 }
 
 static inline bool fo__accept(const struct fo__snapshot *snapshot, const struct fo__slot *slot,

@@ -171,12 +171,35 @@ static inline uint32_t fo__slot_fraction(const struct fo__snapshot *snapshot, ui
     return health > snapshot->floors[slot] ? health : snapshot->floors[slot];
 }
 
+/** Share of the max weight that a slot is picked with now, in units of 2^-31: less than the fraction
+ * while its host ramps. Sums and levels do not know of ramps. */
+static inline uint32_t fo__slot_admission(const struct fo__snapshot *snapshot, uint32_t slot,
+                                          uint64_t word)
+{
+    uint32_t fraction = fo__slot_fraction(snapshot, slot, word);
+
+    if (fo__likely((word & FO__FLAG_RAMP) == 0))
+        return fraction;
+    return (uint32_t)((uint64_t)fraction *
+                          fo__host_admission(snapshot->slot[slot].endpoint->host, word) >>
+                      31);
+}
+
 /** f(word): what a slot contributes to the sums; rounded up, so that whoever may be picked counts. */
 static inline uint64_t fo__slot_worth(const struct fo__snapshot *snapshot, uint32_t slot,
                                       uint64_t word)
 {
     fo__u128 scaled =
         (fo__u128)fo__slot_units(snapshot, slot) * fo__slot_fraction(snapshot, slot, word);
+    return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
+}
+
+/** What a slot weighs among those of its tier: its worth, less while its host ramps. */
+static inline uint64_t fo__slot_claim(const struct fo__snapshot *snapshot, uint32_t slot,
+                                      uint64_t word)
+{
+    fo__u128 scaled =
+        (fo__u128)fo__slot_units(snapshot, slot) * fo__slot_admission(snapshot, slot, word);
     return (uint64_t)((scaled + FO__HEALTH_ONE - 1) >> 31);
 }
 

@@ -8,6 +8,7 @@
 #include "trial.h"
 
 #include "offer.h"
+#include "ramp.h"
 #include "rcu.h"
 #include "rng.h"
 
@@ -95,7 +96,7 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     }
     host->phase_epoch = fo__word_epoch(word);
     if ((word & FO__FLAG_DOWN) == 0) {
-        fo__timer_cancel(&runtime->timers, &host->timer);
+        fo__ramp_follow(runtime, host, word, now_ns);
     } else if ((word & FO__FLAG_DUE) != 0) {
         offer(runtime, host, now_ns);
     } else if ((word & FO__FLAG_TRIAL) != 0) {
@@ -122,8 +123,12 @@ void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t n
     bool trial_is_over =
         host->phase == FO__TRIAL_OFFERED && (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) == 0;
 
+    if ((word & FO__FLAG_DOWN) == 0) {
+        fo__ramp_due(runtime, host, word, now_ns);
+        return;
+    }
     /* Armed for what is past: the host is queued, and fo__trial_follow() arms anew. */
-    if ((word & FO__FLAG_DOWN) == 0 || host->phase_epoch != fo__word_epoch(word) || trial_is_over)
+    if (host->phase_epoch != fo__word_epoch(word) || trial_is_over)
         return;
     if ((word & FO__FLAG_TRIAL) != 0) {
         if (host->trial_was_out) {

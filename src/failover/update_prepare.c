@@ -25,15 +25,24 @@ static struct fo__endpoint_settings *settings_from(struct fo_balancer *balancer,
     return fo__endpoint_settings_create(config, zone);
 }
 
+/** Whether a new host should begin gently: there are others to carry on, and it is wanted. */
+static bool has_ramp(const struct fo__update *update)
+{
+    const struct fo_balancer *balancer = update->balancer;
+
+    return balancer->count > update->leaver_count && balancer->group->trial.ramp_ms != FO_RAMP_NONE;
+}
+
 /** The word that a host begins with if this endpoint is its first. */
-static uint64_t first_word(const struct fo_endpoint_config *config)
+static uint64_t first_word(const struct fo__update *update, const struct fo_endpoint_config *config)
 {
     uint64_t health = FO__HEALTH_ONE;
 
     if (config->init_weight != FO_INIT_WEIGHT_MAX && config->max_weight > 0)
         health =
             (uint64_t)llround(config->init_weight / config->max_weight * (double)FO__HEALTH_ONE);
-    return health > 0 ? fo__word_of(0, health, 0) : fo__word_down(0, FO_REASON_STARTED_DOWN);
+    return health > 0 ? fo__word_of(0, health, has_ramp(update) ? FO__FLAG_RAMP : 0)
+                      : fo__word_down(0, FO_REASON_STARTED_DOWN);
 }
 
 /** What listeners take a host for before they are told: up, and one step behind if it is down. */
@@ -47,8 +56,8 @@ static fo_status make_endpoint(struct fo__update *update, struct fo__change *cha
     struct fo_balancer *balancer = update->balancer;
     struct fo__host *host;
 
-    host =
-        fo__group_acquire_host(balancer->group, change->config.name, first_word(&change->config));
+    host = fo__group_acquire_host(balancer->group, change->config.name,
+                                  first_word(update, &change->config));
     if (host == NULL)
         return FO_NOMEM;
     change->next = fo__members_make(balancer, host, change->config.data);

@@ -35,6 +35,7 @@ void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *
     if (info->drained)
         info->live_weight = 0;
     info->state = fo__word_state(word);
+    info->ramp = fo__host_admission(endpoint->host, word) / (double)FO__HEALTH_ONE;
     info->epoch = fo__word_epoch(word);
     info->started = counts.started;
     info->finished = counts.finished;

@@ -21,7 +21,7 @@
                    "padding at the end of " #type)
 ENDS_IN(fo_config, key_load_factor);
 ENDS_IN(fo_endpoint_config, zone);
-ENDS_IN(fo_endpoint_info, zone);
+ENDS_IN(fo_endpoint_info, ramp);
 ENDS_IN(fo_event, health);
 ENDS_IN(fo_explanation, probability);
 ENDS_IN(fo_group_config, trial);

@@ -397,11 +397,11 @@ Test(bad_input, the_ends_of_the_ranges_are_accepted)
 
 Test(bad_input, bad_trials_are_refused)
 {
-    const struct fo_trial_config bad[] = {{2, 1, 0, {0}},
-                                          {0, 999, 0, {0}},
-                                          {30001, 30000, 0, {0}},
-                                          {0, 0, 0, {1}},
-                                          {0, 0, 0, {0, 0, 1}}};
+    const struct fo_trial_config bad[] = {{2, 1, 0, 0, {0}},
+                                          {0, 999, 0, 0, {0}},
+                                          {30001, 30000, 0, 0, {0}},
+                                          {0, 0, 0, 0, {1}},
+                                          {0, 0, 0, 0, {0, 1}}};
     struct past past;
 
     begin(&past);

@@ -357,7 +357,8 @@ static uint64_t checksum(uint32_t n, uint32_t kinds)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < members.table->size; i++)
-        sum = (sum ^ fo__maglev_slot(members.table, i)) * UINT64_C(0x100000001b3); /* as FNV-1a does */
+        sum = (sum ^ fo__maglev_slot(members.table, i)) *
+              UINT64_C(0x100000001b3); /* as FNV-1a does */
     members_free(&members);
     return sum;
 }
