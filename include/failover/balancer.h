@@ -60,6 +60,14 @@ struct fo_config {
         key_load_factor; /**< Bound for picks by key: no endpoint has more open leases of them than
                                  this times its share, rounded up; 1 … 1000, such as 1.25; 0: no
                                  bound. fo_balancer_configure() changes it. */
+    uint32_t
+        reuse_recent_ms; /**< For clients that send little: while no lease is open and all of the
+                                   first level is at full health, a pick is for the endpoint of the
+                                   last success, if that is less than this ago, so that its
+                                   connection is kept warm and the others may be closed. Costs every
+                                   pick its short way and every finish a clock read. 0: never.
+                                   fo_balancer_configure() changes it. */
+    uint32_t reserved;   /**< Must be 0. */
 };
 
 /** All defaults. */
@@ -79,6 +87,8 @@ static inline struct fo_config fo_config_init(void)
     config.log_arg = NULL;
     config.levels = fo_level_config_init();
     config.key_load_factor = 0;
+    config.reuse_recent_ms = 0;
+    config.reserved = 0;
     return config;
 }
 
@@ -112,10 +122,12 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
                                                 struct fo_balancer **balancer);
 
 /**
- * Changes weight function, levels and the bound for keys of a living balancer; health and counters stay.
+ * Changes weight function, levels, the bound for keys and reuse of a living balancer; health and counters
+ * stay.
  *
- * @param config  not NULL; `weight`, `levels` and `key_load_factor` take effect: name, log, seed, row_limit,
- *                check_leases, group, runtime and trial are fixed at creation and are not looked at
+ * @param config  not NULL; `weight`, `levels`, `key_load_factor` and `reuse_recent_ms` take effect: name,
+ *                log, seed, row_limit, check_leases, group, runtime and trial are fixed at creation and
+ *                are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
  *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something in `weight` or

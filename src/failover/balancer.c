@@ -24,7 +24,7 @@
 /** What fo_balancer_configure() changes. */
 static bool live_config_is_valid(const struct fo_config *config)
 {
-    return fo__weight_function_is_valid(&config->weight) &&
+    return config->reserved == 0 && fo__weight_function_is_valid(&config->weight) &&
            fo__level_config_is_valid(&config->levels) && fo__placement_is_valid(&config->levels) &&
            (config->key_load_factor == 0 ||
             (config->key_load_factor >= 1 && config->key_load_factor <= KEY_LOAD_FACTOR_MAX));
@@ -69,6 +69,15 @@ static void fill_settings(struct fo__settings *settings, const struct fo_config 
     settings->weight = config->weight;
     settings->success_units = fo__weight_success_units(&config->weight);
     settings->key_load_factor = config->key_load_factor;
+    settings->reuse_recent_ns = config->reuse_recent_ms * FO__NS_PER_MS;
+}
+
+static void attend_to_recent(struct fo_balancer *balancer, const struct fo_config *config)
+{
+    if (config->reuse_recent_ms > 0)
+        fo__attention_raise(&balancer->core, FO__ATTENTION_RECENT);
+    else
+        fo__attention_end(&balancer->core, FO__ATTENTION_RECENT);
 }
 
 /** The parts that are allocated one by one; on failure free_parts() takes what there is. */
@@ -162,6 +171,8 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     fo__listeners_init(&balancer->listeners);
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
     balancer->core.enable_keys = enable_keys;
+    balancer->core.clock = &balancer->group->runtime->clock;
+    attend_to_recent(balancer, config);
     atomic_init(&balancer->alive, 1);
     atomic_init(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     pthread_mutex_init(&balancer->update_lock, NULL);
@@ -210,6 +221,7 @@ static fo_status configure(struct fo_balancer *balancer, const struct fo_config 
         return FO_NOMEM;
     }
     *settings = fo__exchange_acq_rel(&balancer->core.settings, *settings);
+    attend_to_recent(balancer, config);
     fo__rcu_synchronize();
     return FO_OK;
 }

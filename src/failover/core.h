@@ -5,6 +5,7 @@
 #ifndef FO_CORE_H
 #define FO_CORE_H
 
+#include "clock.h"
 #include "row.h"
 #include "snapshot.h"
 
@@ -17,14 +18,23 @@
 #define FO__ATTENTION_CHECK                                                                        \
     FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
 #define FO__ATTENTION_LEVELS FO__ATTENTION_OFFER(FO__OFFERS + 1) /* not all traffic is tier 0's */
-#define FO__ATTENTION_SHIFT 46
+#define FO__ATTENTION_RECENT FO__ATTENTION_OFFER(FO__OFFERS + 2) /* leases are counted: recent.h */
+#define FO__ATTENTION_SHIFT 45
 
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
 struct fo__settings {
     struct fo_weight_function weight;
     uint32_t
         success_units; /* what a success adds to health above the minimum; or FO__CUSTOM_UNITS */
-    double key_load_factor; /* 0: no bound */
+    double key_load_factor;   /* 0: no bound */
+    uint64_t reuse_recent_ns; /* 0: never */
+};
+
+/** What recent.h remembers. */
+struct fo__recent {
+    _Atomic int64_t open; /* counted leases */
+    _Atomic uint64_t id;  /* of the endpoint that succeeded last; 0: none yet */
+    _Atomic uint64_t finished_ns;
 };
 
 struct fo__core {
@@ -39,6 +49,8 @@ struct fo__core {
     struct fo__zones zones;     /* for picks within one */
     _Atomic int64_t keyed_open; /* leases by key, of all endpoints, while those are bounded */
     fo_status (*enable_keys)(struct fo__core *core); /* builds the table; balancer.c */
+    struct fo__recent recent;
+    const struct fo__clock *clock; /* the runtime's */
 
     /* Otherwise by first calls of threads. */
     struct fo__row_set rows;

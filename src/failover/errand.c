@@ -6,6 +6,7 @@
 #include "lease_check.h"
 #include "offer.h"
 #include "rcu.h"
+#include "recent.h"
 #include "sample.h"
 
 /** Ends the read section of a pick that did not take the short way. */
@@ -36,6 +37,20 @@ static const struct fo__tier *tier_due(const struct fo__errand *errand)
 static bool is_below_limit(const struct fo__errand *errand, const struct fo__tier *tier)
 {
     return tier->level < errand->limits->level_limit;
+}
+
+/** The slot of the last request, if it is to be used again. */
+static const struct fo__slot *find_recent(struct fo__errand *errand)
+{
+    uint32_t slot = FO__NO_SLOT;
+
+    if (fo__unlikely(errand->now_ns != 0) && !errand->is_further &&
+        is_below_limit(errand, errand->snapshot->tier))
+        slot = fo__recent_slot(errand->core, errand->snapshot, errand->now_ns);
+    if (slot == FO__NO_SLOT || !fo__limits_allow(errand->limits, errand->snapshot, slot))
+        return NULL;
+    errand->word = fo__load_acquire(errand->snapshot->slot[slot].word);
+    return &errand->snapshot->slot[slot];
 }
 
 /** A slot of the tier whose turn it is. */
@@ -118,7 +133,9 @@ fo_status fo__errand_run(struct fo__errand *errand)
     if (offered && !retries &&
         fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
         return leave(errand, FO_OK);
-    slot = find_due(errand, tier_due(errand));
+    slot = find_recent(errand);
+    if (slot == NULL)
+        slot = find_due(errand, tier_due(errand));
     if (slot == NULL)
         slot = find_healthy(errand);
     if (slot == NULL && offered && retries &&
@@ -137,6 +154,7 @@ fo_status fo__errand_pick(struct fo__core *core, const struct fo_pick_options *o
         .core = core, .limits = &limits, .lease = lease, .is_further = is_further};
 
     errand.row = fo__row_of(&core->rows);
+    errand.now_ns = fo__recent_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, errand.snapshot, options);

@@ -18,6 +18,7 @@ struct fo__errand {
     const struct fo__limits *limits;
     struct fo_lease *lease;
     uint64_t word;   /* that the slot found was taken for */
+    uint64_t now_ns; /* fo__recent_now_ns(); 0: nothing is used again */
     bool is_further; /* one of several: its samples must be independent of the last one's */
 };
 

@@ -2,6 +2,7 @@
  *
  * Explaining a pick: what errand.c draws, worked out in full on a copy.
  *
+ *     the endpoint of the last request, if it is used again: all of it (recent.h)
  *     candidates in the order of slots: a tier is a range of them
  *       │
  *       ▼ of each tier its share, among those that the limits leave: by live weight, in panic by max
@@ -16,6 +17,7 @@
 #include "cold.h"
 #include "members.h"
 #include "pick_limits.h"
+#include "recent.h"
 #include "view.h"
 
 #include <failover/explain.h>
@@ -46,6 +48,7 @@ struct outlook {
     uint32_t count;
     bool retries; /* something is excluded */
     bool has_last_resort;
+    uint32_t recent; /* candidate that is used again before anything else; or FO__NO_SLOT */
     uint32_t part_count;
     struct part part[FO__TIERS_MAX];
 };
@@ -133,7 +136,7 @@ static void copy_shares(struct outlook *outlook, const struct fo__snapshot *snap
 }
 
 /** Caller holds the update lock. */
-static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer)
+static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer, uint64_t now_ns)
 {
     const struct fo__snapshot *snapshot = fo__load_acquire(&balancer->core.snapshot);
 
@@ -148,6 +151,7 @@ static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer)
     for (uint32_t i = 0; i < outlook->count; i++)
         copy_candidate(outlook, snapshot, i);
     copy_shares(outlook, snapshot);
+    outlook->recent = fo__recent_slot(&balancer->core, snapshot, now_ns);
     return FO_OK;
 }
 
@@ -198,9 +202,26 @@ static void give_elsewhere(struct outlook *outlook, double amount)
         (void)give_to_best(outlook, amount, CLAIM_MAX | CLAIM_REUSE);
 }
 
+/** Whether the next pick uses the endpoint of the last request again. */
+static bool give_to_recent(struct outlook *outlook)
+{
+    struct candidate *candidate;
+
+    if (outlook->recent == FO__NO_SLOT)
+        return false;
+    candidate = &outlook->candidates[outlook->recent];
+    if (candidate->misfit != 0 || candidate->is_excluded)
+        return false;
+    candidate->probability = 1;
+    return true;
+}
+
 static void share_out(struct outlook *outlook)
 {
     double left = 0;
+
+    if (give_to_recent(outlook))
+        return;
 
     for (uint32_t i = 0; i < outlook->part_count; i++) {
         const struct part *part = &outlook->part[i];
@@ -258,7 +279,7 @@ fo_status fo_balancer_explain(struct fo_balancer *balancer, const struct fo_pick
         return FO_EINVAL;
     fo__cold_begin();
     pthread_mutex_lock(&balancer->update_lock);
-    status = copy_all(&outlook, balancer);
+    status = copy_all(&outlook, balancer, fo__recent_now_ns(&balancer->core));
     pthread_mutex_unlock(&balancer->update_lock);
     fo__cold_end();
     if (status == FO_OK) {

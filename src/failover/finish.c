@@ -18,6 +18,7 @@
 #include "lease_check.h"
 #include "outcome.h"
 #include "rcu.h"
+#include "recent.h"
 
 /** The lease's finish goes to the shared counter of a draining endpoint. In a read section. */
 static void finish_draining(struct fo_endpoint *endpoint, bool failed)
@@ -86,6 +87,8 @@ static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
             fo__sub_relaxed(&endpoint->keyed_open, 1);
             fo__sub_relaxed(&fo__lease_core(lease)->keyed_open, 1);
         }
+        if ((fo__lease_taken_with(lease) & FO__LEASE_IS_COUNTED) != 0)
+            fo__recent_finish(fo__lease_core(lease), endpoint->id, outcome == FO_OUTCOME_SUCCESS);
         fo__finish_count(fo__lease_core(lease), endpoint, fo__outcome_is_failed(outcome));
     }
     lease->endpoint = NULL;
@@ -111,7 +114,8 @@ static inline bool is_mine(const struct fo_lease *lease)
 /** A success of the lease's own thread, while nothing is leaving and the host is ill: it heals. */
 static __attribute__((noinline)) fo_status finish_ill(struct fo_lease *lease, fo_outcome outcome)
 {
-    const uint64_t special = FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL | FO__LEASE_IS_KEYED;
+    const uint64_t special =
+        FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL | FO__LEASE_IS_KEYED | FO__LEASE_IS_COUNTED;
     struct fo__rcu_section section;
     struct fo__core *core;
 

@@ -77,6 +77,7 @@ static void end_leases(struct fo_balancer *balancer)
     fo__row_set_after_fork(&balancer->core.rows, fo__rng_system_seed());
     fo__listeners_after_fork(&balancer->listeners);
     fo__store_relaxed(&balancer->core.keyed_open, 0);
+    fo__store_relaxed(&balancer->core.recent.open, 0);
     for (uint32_t i = 0; i < balancer->count; i++)
         end_member(balancer->members[i]);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)

@@ -15,7 +15,7 @@
  *
  * A host that is down has no health. Then its bits hold:
  *
- *     31                         3 2        0
+ *     30                         3 2        0
  *     ├─ number of the last trial ─┼─ reason ─┤
  *
  * The reason (fo_reason) is that of the last change, so no event can carry that of another. Each trial
@@ -55,10 +55,10 @@
 #define FO__FLAG_TRIAL (UINT64_C(1) << 58) /* a trial is out */
 #define FO__FLAG_RAMP (UINT64_C(1) << 59)  /* up, and admitted by and by */
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
-/* What a host that is down has for loss. */
+/* What a host that is down has for loss. Bit 31 of it is a lease's (lease.h). */
 #define FO__REASON_MASK (UINT64_C(7) << FO__EPOCH_BITS)
 #define FO__TRIAL_ONE (UINT64_C(8) << FO__EPOCH_BITS)
-#define FO__TRIAL_MASK (UINT64_C(0xfffffff8) << FO__EPOCH_BITS)
+#define FO__TRIAL_MASK (UINT64_C(0x7ffffff8) << FO__EPOCH_BITS)
 
 _Static_assert((uint64_t)FO_REASON_STARTED_DOWN << FO__EPOCH_BITS <= FO__REASON_MASK,
                "the last reason fits");

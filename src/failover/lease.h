@@ -27,6 +27,7 @@ enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL };     /* reserved_po
 enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wide */
 
 /* Bits beside the host word that a lease was taken with; no host word has them. */
+#define FO__LEASE_IS_COUNTED (UINT64_C(1) << 55) /* in core.recent.open */
 #define FO__LEASE_IS_KEYED (UINT64_C(1) << 60)   /* counted in keyed_open */
 #define FO__LEASE_IS_CHECKED (UINT64_C(1) << 61) /* its nonce is in the table of lease_check.c */
 #define FO__LEASE_IS_TRIAL (UINT64_C(1) << 62)
@@ -91,6 +92,10 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
 
     if (!fo__word_is_whole(word))
         bits |= FO__LEASE_IS_ILL;
+    if (fo__unlikely((fo__attention(core) & FO__ATTENTION_RECENT) != 0)) {
+        fo__add_relaxed(&core->recent.open, 1);
+        bits |= FO__LEASE_IS_COUNTED;
+    }
     fo__lease_fill(lease, core, cell, slot, word | bits,
                    at_home ? fo__thread_rows.thread_id : fo__lease_no_thread());
 }

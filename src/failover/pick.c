@@ -27,6 +27,7 @@
 #include "lease.h"
 #include "pick_keyed.h"
 #include "rcu.h"
+#include "recent.h"
 #include "sample.h"
 
 /* Endpoints whose slots, words and cells outgrow the first-level cache, and the second-level one. */
@@ -59,6 +60,7 @@ static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, str
     struct fo__errand errand = {.core = core, .limits = &fo__no_limits, .lease = lease};
 
     errand.row = fo__row_of(&core->rows);
+    errand.now_ns = fo__recent_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     return fo__errand_run(&errand);
@@ -69,7 +71,7 @@ static __attribute__((noinline)) fo_status
 pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
                const struct fo__limits *limits, struct fo_lease *lease)
 {
-    struct fo__errand errand = {core, snapshot, row, limits, lease, 0, false};
+    struct fo__errand errand = {core, snapshot, row, limits, lease, 0, 0, false};
     return fo__errand_run(&errand);
 }
 

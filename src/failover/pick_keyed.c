@@ -198,7 +198,7 @@ fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *op
                          struct fo_lease *lease)
 {
     struct fo__row *row = fo__row_at_home(core->rows.balancer_id);
-    const uint64_t special = FO__ATTENTION_OFFERS | FO__ATTENTION_CHECK;
+    const uint64_t special = FO__ATTENTION_OFFERS | FO__ATTENTION_CHECK | FO__ATTENTION_RECENT;
     struct fo__rcu_section section;
     const struct fo__slot *slot;
     struct search search;

@@ -19,7 +19,7 @@
     _Static_assert(offsetof(struct type, field) + sizeof(((struct type *)0)->field) ==             \
                        sizeof(struct type),                                                        \
                    "padding at the end of " #type)
-ENDS_IN(fo_config, key_load_factor);
+ENDS_IN(fo_config, reserved);
 ENDS_IN(fo_endpoint_config, zone);
 ENDS_IN(fo_endpoint_info, ramp);
 ENDS_IN(fo_event, health);
