@@ -185,10 +185,12 @@ Test(recent, counts_leases_of_every_kind)
     begin(&f);
     options.key = "key";
     options.key_size = 3;
-    cr_assert_eq(fo_pick_with(f.balancer, &options, &keyed), FO_OK);
-    cr_expect_eq(endpoints_used(&f, 1000), N);
-    cr_assert_eq(fo_finish(&keyed, FO_OUTCOME_SUCCESS), FO_OK);
-    cr_expect_eq(endpoints_used(&f, 1000), 1);
+    for (int i = 0; i < 2; i++) { /* the first pick by key builds the table, and is another way */
+        cr_assert_eq(fo_pick_with(f.balancer, &options, &keyed), FO_OK);
+        cr_expect_eq(endpoints_used(&f, 1000), N);
+        cr_assert_eq(fo_finish(&keyed, FO_OUTCOME_SUCCESS), FO_OK);
+        cr_expect_eq(endpoints_used(&f, 1000), 1);
+    }
     cr_assert_eq(fo_pick_many(f.balancer, NULL, 3, many, &got), FO_OK);
     for (size_t i = 0; i < got; i++) {
         cr_expect_eq(endpoints_used(&f, 1000), N);
