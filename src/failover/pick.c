@@ -176,23 +176,38 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     return pick_elsewhere(core, snapshot, row, &limits, lease);
 }
 
-fo_status fo_pick_with(struct fo_balancer *balancer, const struct fo_pick_options *options,
-                       struct fo_lease *lease)
+/** Options of this version's size. */
+static fo_status pick_within(struct fo__core *core, const struct fo_pick_options *options,
+                             struct fo_lease *lease)
 {
-    struct fo__core *core = (struct fo__core *)(void *)balancer;
-    struct fo_pick_options ours;
-
-    if (options == NULL)
-        return fo_pick(balancer, lease);
-    if (fo__unlikely(options->size != sizeof(*options))) {
-        ours = fo_pick_options_init();
-        if (!fo__abi_read(&ours, sizeof(ours), options))
-            return FO_EINVAL;
-        options = &ours;
-    }
     if (fo__unlikely(!fo__pick_options_are_valid(options)))
         return FO_EINVAL;
     if (options->key != NULL)
         return fo__pick_keyed(core, options, lease);
     return pick_limited(core, options, lease);
+}
+
+/** Options of another version's size. */
+static __attribute__((noinline)) fo_status
+pick_foreign(struct fo__core *core, const struct fo_pick_options *options, struct fo_lease *lease)
+{
+    struct fo_pick_options ours = fo_pick_options_init();
+
+    if (!fo__abi_read(&ours, sizeof(ours), options))
+        return FO_EINVAL;
+    return pick_within(core, &ours, lease);
+}
+
+fo_status fo_pick_with(struct fo_balancer *balancer, const struct fo_pick_options *options,
+                       struct fo_lease *lease)
+{
+    struct fo__core *core = (struct fo__core *)(void *)balancer;
+
+    if (options == NULL)
+        return fo_pick(balancer, lease);
+    if (fo__unlikely(options->size != sizeof(*options)))
+        return pick_foreign(core, options, lease);
+    if (options->key != NULL && fo__pick_options_have_no_limits(options))
+        return fo__pick_by_key(core, options->key, options->key_size, lease);
+    return pick_within(core, options, lease);
 }

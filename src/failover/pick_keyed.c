@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * The short way is that of pick.c, with the table in the place of a sample: a key without other limits,
+ * whose own host is whole. Anything else goes through the slots:
+ *
  *     hash of the key ─► attempt 0, 1, 2 … of the table ─► allowed? healthy? within its bound? ─► lease
  *                     ─► after ATTEMPTS: the place of the hash in the tier's sums ─► the long way
+ *
+ * The key is hashed before the read section: it is the caller's memory, which may have to be paged in.
  *
  * Nothing here is drawn at random: the same key comes to the same endpoint wherever health and weights
  * are the same. Of a host at 70 % of its health the key decides, by another part of its hash, whether it
@@ -25,11 +30,13 @@
 
 #define ATTEMPTS 24
 
-/** A pick by key. */
+/** A pick by key on its way through the slots. */
 struct search {
     struct fo__core *core;
     struct fo__snapshot *snapshot;
-    struct fo__limits limits;
+    struct fo__row *row;
+    const struct fo__limits *limits;
+    struct fo_lease *lease;
     uint64_t hash;
     double load_factor; /* 0: no bound */
     uint64_t word;      /* that the slot found was taken for */
@@ -72,7 +79,7 @@ static bool admit(const struct search *search, uint32_t slot)
 static bool fits(struct search *search, uint32_t slot, uint32_t attempt)
 {
     search->word = fo__load_acquire(search->snapshot->slot[slot].word);
-    return fo__limits_allow(&search->limits, search->snapshot, slot) &&
+    return fo__limits_allow(search->limits, search->snapshot, slot) &&
            (fo__word_is_whole(search->word) || stays(search, slot, attempt)) && admit(search, slot);
 }
 
@@ -92,7 +99,7 @@ static const struct fo__slot *find_by_sums(struct search *search)
         search->word = fo__load_acquire(search->snapshot->slot[slot].word);
         if (fo__slot_units(search->snapshot, slot) > 0 &&
             fo__slot_fraction(search->snapshot, slot, search->word) > 0 &&
-            fo__limits_allow(&search->limits, search->snapshot, slot) && admit(search, slot))
+            fo__limits_allow(search->limits, search->snapshot, slot) && admit(search, slot))
             return &search->snapshot->slot[slot];
     }
     return NULL;
@@ -103,7 +110,7 @@ static const struct fo__slot *find(struct search *search)
     const struct fo__maglev *table;
 
     if (search->snapshot->keyed == NULL ||
-        search->snapshot->tier[0].level >= search->limits.level_limit)
+        search->snapshot->tier[0].level >= search->limits->level_limit)
         return NULL;
     table = search->snapshot->keyed->table;
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -115,109 +122,122 @@ static const struct fo__slot *find(struct search *search)
     return fo__load_relaxed(&search->snapshot->tier[0].worth) > 0 ? find_by_sums(search) : NULL;
 }
 
-/** Tier 0 has nothing for the key: as a pick without one. In a read section, which it ends. */
-static fo_status go_elsewhere(const struct search *search, struct fo__row *row,
-                              struct fo_lease *lease)
+/** Tier 0 has nothing for the key: as a pick without one. */
+static fo_status go_elsewhere(const struct search *search)
 {
     struct fo__errand errand = {.core = search->core,
                                 .snapshot = search->snapshot,
-                                .row = row,
-                                .limits = &search->limits,
-                                .lease = lease};
+                                .row = search->row,
+                                .limits = search->limits,
+                                .lease = search->lease};
 
     return fo__errand_run(&errand);
 }
 
 /** In a read section, which it ends. */
-static fo_status run(struct search *search, struct fo__row *row, struct fo_lease *lease)
+static fo_status run(struct search *search)
 {
     uint64_t attention = fo__attention(search->core);
     const struct fo__slot *slot;
 
-    if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits.without.count > 0 ||
-        !fo__offer_take(search->core, search->snapshot, row, &search->limits, lease)) {
+    search->load_factor = fo__load_acquire(&search->core->settings)->key_load_factor;
+    if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits->without.count > 0 ||
+        !fo__offer_take(search->core, search->snapshot, search->row, search->limits,
+                        search->lease)) {
         slot = find(search);
         if (slot == NULL)
-            return go_elsewhere(search, row, lease);
-        fo__lease_start(lease, search->core, row, slot, search->word,
+            return go_elsewhere(search);
+        fo__lease_start(search->lease, search->core, search->row, slot, search->word,
                         search->load_factor > 0 ? FO__LEASE_IS_KEYED : 0);
     }
     fo__rcu_read_unlock();
     if (fo__unlikely((attention & FO__ATTENTION_CHECK) != 0))
-        fo__lease_check_open(lease);
+        fo__lease_check_open(search->lease);
     return FO_OK;
 }
 
-/** Table, slot and word are misses one behind the other: they begin before anything else is done. */
-static inline void prefetch_first(const struct search *search)
+/** Enters a read section in which there is a table of keys, or nothing to have one of. */
+static fo_status enter(struct search *search)
 {
-    const struct fo__keyed *keyed = search->snapshot->keyed;
+    fo_status status = FO_OK;
 
-    if (fo__likely(keyed != NULL))
-        __builtin_prefetch(&search->snapshot->slot[fo__maglev_at(keyed->table, search->hash, 0)]);
-}
-
-/** Fills in the rest, when core and snapshot are known. */
-static inline void read_search(struct search *search, const struct fo_pick_options *options)
-{
-    search->hash = fo__hash(options->key, options->key_size);
-    prefetch_first(search);
-    search->load_factor = fo__load_acquire(&search->core->settings)->key_load_factor;
-    fo__limits_read(&search->limits, search->core, search->snapshot, options);
-}
-
-static bool has_table(const struct fo__snapshot *snapshot)
-{
-    return snapshot->has_keys || snapshot->count == 0;
-}
-
-/** When something is special: no row yet, no table yet, trials on offer, leases that are checked. */
-static __attribute__((noinline)) fo_status
-pick_aside(struct fo__core *core, const struct fo_pick_options *options, struct fo_lease *lease)
-{
-    struct fo__row *row = fo__row_of(&core->rows);
-    struct search search = {.core = core};
-
-    for (;;) {
-        fo_status status;
-
+    while (status == FO_OK) {
         fo__rcu_read_lock();
-        search.snapshot = fo__load_acquire(&core->snapshot);
-        if (fo__likely(has_table(search.snapshot)))
-            break;
+        search->snapshot = fo__load_acquire(&search->core->snapshot);
+        if (search->snapshot->has_keys || search->snapshot->count == 0)
+            return FO_OK;
         fo__rcu_read_unlock();
-        status = core->enable_keys(core);
-        if (status != FO_OK)
-            return status;
+        status = search->core->enable_keys(search->core);
     }
-    read_search(&search, options);
-    return run(&search, row, lease);
+    return status;
 }
 
 fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,
                          struct fo_lease *lease)
 {
-    struct fo__row *row = fo__row_at_home(core->rows.balancer_id);
-    const uint64_t special = FO__ATTENTION_OFFERS | FO__ATTENTION_CHECK | FO__ATTENTION_RECENT;
-    struct fo__rcu_section section;
-    const struct fo__slot *slot;
-    struct search search;
+    struct fo__limits limits;
+    struct search search = {.core = core, .limits = &limits, .lease = lease};
+    fo_status status;
 
-    if (fo__unlikely(row == NULL || (fo__attention(core) & special) != 0 ||
-                     !fo__rcu_enter(&section)))
-        return pick_aside(core, options, lease);
-    search.core = core;
-    search.snapshot = fo__load_acquire(&core->snapshot);
-    if (fo__unlikely(!has_table(search.snapshot))) {
+    search.row = fo__row_of(&core->rows);
+    search.hash = fo__hash(options->key, options->key_size);
+    status = enter(&search);
+    if (status != FO_OK)
+        return status;
+    fo__limits_read(&limits, core, search.snapshot, options);
+    return run(&search);
+}
+
+/** When something is special: no row or table yet, trials on offer, leases that are checked or counted. */
+static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, uint64_t hash,
+                                                      struct fo_lease *lease)
+{
+    struct search search = {.core = core, .limits = &fo__no_limits, .lease = lease, .hash = hash};
+    fo_status status;
+
+    search.row = fo__row_of(&core->rows);
+    status = enter(&search);
+    return status == FO_OK ? run(&search) : status;
+}
+
+/** The key's own host is ill, or loads are bounded: in the pick's section. */
+static __attribute__((noinline)) fo_status pick_searching(struct fo__core *core,
+                                                          struct fo__snapshot *snapshot,
+                                                          struct fo__row *row, uint64_t hash,
+                                                          struct fo_lease *lease)
+{
+    struct search search = {.core = core,
+                            .snapshot = snapshot,
+                            .row = row,
+                            .limits = &fo__no_limits,
+                            .lease = lease,
+                            .hash = hash};
+
+    return run(&search);
+}
+
+fo_status fo__pick_by_key(struct fo__core *core, const void *key, size_t key_size,
+                          struct fo_lease *lease)
+{
+    const uint64_t gate = fo__load_relaxed(&core->gate) & ~FO__ATTENTION_LEVELS;
+    struct fo__row *row = fo__row_at_home(gate);
+    uint64_t hash = fo__hash(key, key_size);
+    struct fo__rcu_section section;
+    struct fo__snapshot *snapshot;
+    const struct fo__slot *slot;
+    uint64_t word;
+
+    if (fo__unlikely(row == NULL || !fo__rcu_enter(&section)))
+        return pick_aside(core, hash, lease);
+    snapshot = fo__load_acquire(&core->snapshot);
+    if (fo__unlikely(snapshot->keyed == NULL)) {
         fo__rcu_leave(&section);
-        return pick_aside(core, options, lease);
+        return pick_aside(core, hash, lease);
     }
-    read_search(&search, options);
-    slot = find(&search);
-    if (fo__unlikely(slot == NULL))
-        return go_elsewhere(&search, row, lease);
-    return fo__lease_take(core, row, slot,
-                          fo__lease_word(search.word) |
-                              (search.load_factor > 0 ? FO__LEASE_IS_KEYED : 0),
-                          &section, lease);
+    slot = &snapshot->slot[fo__maglev_at(snapshot->keyed->table, hash, 0)];
+    word = fo__load_acquire(slot->word);
+    if (fo__unlikely(!fo__word_is_whole(word) ||
+                     fo__load_acquire(&core->settings)->key_load_factor > 0))
+        return pick_searching(core, snapshot, row, hash, lease);
+    return fo__lease_take(core, row, slot, word, &section, lease);
 }

@@ -7,7 +7,11 @@
 
 #include "pick_limits.h"
 
-/** Picks with valid options that have a key. Outside read sections. */
+/** Picks with no limits at all: the short way. Outside read sections, as the next. */
+fo_status fo__pick_by_key(struct fo__core *core, const void *key, size_t key_size,
+                          struct fo_lease *lease);
+
+/** Picks with valid options that have a key. */
 fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *options,
                          struct fo_lease *lease);
 

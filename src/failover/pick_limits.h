@@ -8,6 +8,7 @@
 #include "core.h"
 
 #include <failover/balancer.h>
+#include <string.h>
 
 struct fo__limits {
     uint64_t require_tags;
@@ -46,6 +47,19 @@ static inline bool fo__limits_allow(const struct fo__limits *limits,
     if (!fo__limits_by_range(limits))
         return true;
     return fo__limits_allow_range(limits, fo__slot_range(snapshot, slot));
+}
+
+/** Whether there is nothing in them but perhaps a key; then they are valid. */
+static inline bool fo__pick_options_have_no_limits(const struct fo_pick_options *options)
+{
+    uint64_t flags_and_level; /* strict, reserved and level_limit lie side by side */
+
+    _Static_assert(offsetof(struct fo_pick_options, level_limit) ==
+                       offsetof(struct fo_pick_options, strict) + 4,
+                   "no padding between");
+    memcpy(&flags_and_level, &options->strict, sizeof(flags_and_level));
+    return (options->exclude_count | options->require_tags | flags_and_level |
+            (uintptr_t)options->zone) == 0;
 }
 
 /** Whether every field is in its range. */
