@@ -47,7 +47,8 @@ struct fo_config {
     struct fo_weight_function weight; /**< How outcomes move health. */
     uint64_t seed; /**< For all random numbers; 0: from the system. With a seed, a clock of your
                              own and a group of its own, one thread's run repeats to the last pick
-                             (the back-offs of a shared group are always seeded by the system). */
+                             (the back-offs and ramps of a shared group are always seeded by
+                             the system). */
     uint32_t row_limit; /**< Threads that get private counters (16 bytes hot and 8 cold for each
                              endpoint); further threads share atomic ones, at ~6 ns more a count.
                              0: twice the number of CPUs. At most 65,535. */
@@ -59,13 +60,16 @@ struct fo_config {
     double
         key_load_factor; /**< Bound for picks by key: no endpoint has more open leases of them than
                                  this times its share, rounded up; 1 … 1000, such as 1.25; 0: no
-                                 bound. fo_balancer_configure() changes it. */
+                                 bound. It comes before ramps: what nobody else may take goes to
+                                 a host that ramps. fo_balancer_configure() changes it. */
     uint32_t
         reuse_recent_ms; /**< For clients that send little: while no lease is open and all of the
                                    first level is at full health, a pick is for the endpoint of the
                                    last success, if that is less than this ago, so that its
-                                   connection is kept warm and the others may be closed. Costs every
-                                   pick its short way and every finish a clock read. 0: never.
+                                   connection is kept warm and the others may be closed. Picks by key
+                                   keep to their key. All threads count leases in one place, and every
+                                   pick takes the long way and reads the clock: not for many requests.
+                                   A lease that is never finished ends all reuse. 0: never.
                                    fo_balancer_configure() changes it. */
     uint32_t reserved;   /**< Must be 0. */
 };
@@ -130,8 +134,8 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
  *                are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
- *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something in `weight` or
- *                    `levels` out of range: fix the caller; nothing was changed
+ *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something that takes
+ *                    effect out of range: fix the caller; nothing was changed
  *         FO_CLOSED  the balancer is being destroyed
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Cold: takes the
@@ -330,7 +334,7 @@ static inline struct fo_pick_options fo_pick_options_init(void)
 }
 
 /**
- * Picks an endpoint in proportion to its live weight.
+ * Picks an endpoint in proportion to its live weight, and to its ramp while it has one (group.h).
  *
  * @param balancer  from fo_balancer_create(); not NULL
  * @param lease     [out] not NULL; filled on FO_OK, untouched otherwise; give it back exactly once
@@ -342,7 +346,8 @@ static inline struct fo_pick_options fo_pick_options_init(void)
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free, allocates
  * nothing and makes no system call, but for a thread's first call (see the top). O(1) expected while
- * at least a fair part of the weight is up, O(log N) otherwise. In a shared group the sums behind
+ * at least a fair part of the weight is up, O(log N) otherwise; up to some 20 times as long for the
+ * first seconds after all of a level has come back at once and ramps. In a shared group the sums behind
  * that may be behind what other balancers of the group learned: then the pick that would be refused
  * looks at every endpoint, O(N), and brings the sums up to date.
  * While everything is healthy, the picks of one thread are spread by a low-discrepancy sequence: in
@@ -367,10 +372,11 @@ FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lea
  * same endpoints with the same weights, after restarts, on every machine. Keys are shared by weight.
  * When an endpoint joins or leaves, few keys move but its own. When the key's endpoint is down,
  * excluded, beyond its bound or otherwise not to be had, the key has a second choice, and a third … that
- * are as fixed; of an endpoint at 70 % of its health 70 % of the keys stay, always the same. Keys keep
+ * are as fixed; of an endpoint at 70 % of its health, or so far up its ramp, 70 % of the keys stay, always
+ * the same (how far up a ramp is, each process has its own idea). Keys keep
  * to level 0 as long as anything there is healthy; beyond it, and when all that the limits leave is beyond its
  * bound, they are picked as without a key. The first such pick on a balancer builds the table
- * (cold: takes the update lock, allocates 256 KB or 400 bytes an endpoint, waits for a grace period: so
+ * (cold: takes the update lock, allocates 131 KB or up to 400 bytes an endpoint, waits for a grace period: so
  * not inside a read section of liburcu of your own); updates then build it again
  * before they return.
  *

@@ -122,8 +122,8 @@ struct fo_endpoint_info {
     bool degraded;      /**< As configured. */
     bool reserved[3];
     char zone[FO_NAME_MAX + 1]; /**< NUL-terminated; "": none. */
-    double ramp; /**< What it is admitted to of its share among its neighbours: 1, or less while its
-                      host ramps (fo_trial_config.ramp_ms). */
+    double ramp; /**< What it is admitted to of its share among its neighbours: 1, also while it is
+                      down, or less while its host ramps (fo_trial_config.ramp_ms). */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)

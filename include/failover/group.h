@@ -19,11 +19,15 @@
  *     neutral, cancelled   says nothing about the host: the next request is the trial
  *     none in time         given up after its timeout, as a failure
  *
- * Back means back gently. A host that was lifted has health 1 and ramps: it gets 5 % of its share at
- * once and the rest over the next 24 to 30 seconds, by time and not by requests. So does a host that
- * joins a balancer in which others stay. Levels (levels.h) go by health and do not see ramps: a
- * neighbour of the same level takes what a ramping host is not admitted to. A ramp is measured by the
- * runtime's clock and goes on while it is dispatched.
+ * Back means back gently. A host that was lifted has health 1 and ramps: beside neighbours of its level
+ * that do not, it gets 5 % of its share at once and the rest over the next 24 to 30 seconds, by time and
+ * not by requests. Levels (levels.h) go by health and do not see ramps: the neighbours take what a
+ * ramping host is not admitted to, another level nothing of it. So a host that is alone in its level
+ * has all of the traffic at once, and hosts that ramp together share it by weight. A ramp is measured
+ * by the runtime's clock and goes on while it is dispatched. A min_weight is kept to all the while.
+ *
+ * A host that is new to its group ramps likewise, if the balancer that it joins has others that stay, and
+ * is older than ramp_ms: at its start a process may find its servers one by one.
  *
  * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
  * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
@@ -53,7 +57,7 @@ struct fo_trial_config {
                                   larger of 30,000 and backoff_ms. */
     uint32_t timeout_ms;     /**< A trial without a result is given up after one to two of these;
                                   0: 5,000. */
-    uint32_t ramp_ms;        /**< A host that is back, or that joins others, is admitted in full
+    uint32_t ramp_ms;        /**< A host that is back, or new among others, is admitted in full
                                   after 0.8 to 1 of this; 0: 30,000. FO_RAMP_NONE: at once, and a
                                   host that is back begins with the health that its weight function
                                   gives it (health.h). */

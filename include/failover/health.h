@@ -6,7 +6,8 @@
  *
  *     live = max(min_weight, health * max_weight)
  *
- * and an endpoint is picked in proportion to its live weight. A weight function answers one
+ * and an endpoint is picked in proportion to its live weight, or while its host ramps (group.h) to
+ * that share of it. A weight function answers one
  * question: what is the live weight after this outcome? The library stores the answer as the
  * fraction live / max_weight, so a later change of max_weight keeps the health.
  *
@@ -75,7 +76,8 @@ struct fo_weight_function {
     double failure_step;        /**< Linear: share of max_weight that a failure takes; (0, 1]. */
     double success_step;        /**< Share of max_weight that a success adds; (0, 1]. */
     double recover_step;        /**< Share of max_weight that the first success adds to
-                                     min_weight, after down or at the minimum; (0, 1]. */
+                                     min_weight at the minimum; also after down, where there are no
+                                     ramps (with one, health is 1 at once); (0, 1]. */
     double down_threshold;      /**< A live weight below this share of max_weight falls to
                                      min_weight; [0, 1). */
     double mild_step;           /**< What degraded and overloaded take, as a share of what a

@@ -172,6 +172,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     fo__node_init(&balancer->node, FO__NODE_BALANCER);
     balancer->core.enable_keys = enable_keys;
     balancer->core.clock = &balancer->group->runtime->clock;
+    balancer->began_ns = fo__clock_now_ns(balancer->core.clock);
     attend_to_recent(balancer, config);
     atomic_init(&balancer->alive, 1);
     atomic_init(&balancer->has_cores, balancer->placement.subset.core_count > 0);

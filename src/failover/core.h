@@ -46,11 +46,9 @@ struct fo__core {
     _Atomic uint32_t leaving; /* endpoints that may be draining: finishes must look (release.h) */
     struct fo__settings *_Atomic settings;
 
-    struct fo__zones zones;     /* for picks within one */
-    _Atomic int64_t keyed_open; /* leases by key, of all endpoints, while those are bounded */
+    struct fo__zones zones;                          /* for picks within one */
     fo_status (*enable_keys)(struct fo__core *core); /* builds the table; balancer.c */
-    struct fo__recent recent;
-    const struct fo__clock *clock; /* the runtime's */
+    const struct fo__clock *clock;                   /* the runtime's */
 
     /* Otherwise by first calls of threads. */
     struct fo__row_set rows;
@@ -63,6 +61,10 @@ struct fo__core {
 
     /* Endpoints whose host waits for a trial request; the attention of the same number in `gate`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];
+
+    /* Written by every pick and finish, while loads by key are bounded or leases counted: apart. */
+    _Alignas(FO__CACHE_LINE) _Atomic int64_t keyed_open; /* leases by key, of all endpoints */
+    struct fo__recent recent;
 };
 
 _Static_assert(offsetof(struct fo__core, rows.fallback) >= FO__CACHE_LINE, "written by many");

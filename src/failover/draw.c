@@ -17,7 +17,7 @@
 
 #define REDRAWS 8
 #define DRAWS 8 /* each repeated one means that another thread changed a word in the meantime */
-#define RAMP_DRAWS 128 /* refused by ramps; if all begin theirs, one in 20 is not */
+#define RAMP_DRAWS 64 /* refused by ramps; when all begin theirs, one draw in 20 is not */
 
 /** Reads each excluded slot's contribution once, so that all sums of one draw subtract the same. */
 static void weigh_excluded(const struct fo__snapshot *snapshot, const struct fo__limits *limits,
@@ -149,10 +149,12 @@ static bool holds_good(const struct fo__core *core, const struct fo__snapshot *s
 static bool ramp_admits(const struct fo__snapshot *snapshot, uint32_t slot, uint64_t word,
                         struct fo__row *row)
 {
+    uint64_t of_fraction;
+
     if (fo__likely((word & FO__FLAG_RAMP) == 0))
         return true;
-    return (fo__rng_next(&row->rng) >> 33) <
-           fo__host_admission(snapshot->slot[slot].endpoint->host, word);
+    of_fraction = (fo__rng_next(&row->rng) >> 33) * fo__slot_fraction(snapshot, slot, word);
+    return of_fraction >> 31 < fo__slot_admission(snapshot, slot, word);
 }
 
 /* ---- Sums that are behind ------------------------------------------------------------------ */
@@ -183,7 +185,7 @@ static uint64_t live_claim(const struct fo__snapshot *snapshot, uint32_t slot,
 }
 
 /** A slot by adding up the host words themselves: O(N), for the rare pick that finds nothing in sums
- * that are behind, or that ramps refuse again and again. */
+ * that are behind, and for tiers of few of which one has been refused by its ramp. */
 static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct fo__row *row,
                                    const struct fo__tier *tier, const struct fo__limits *limits,
                                    uint64_t *word)
@@ -207,7 +209,8 @@ static const struct fo__slot *scan(const struct fo__snapshot *snapshot, struct f
 
 /* ---- By live weight ------------------------------------------------------------------------ */
 
-/** Draws until a slot holds good and is admitted. *worthless: there is nothing to draw from. */
+/** Draws until a slot holds good and is admitted. *worthless: there is nothing to draw from. After so many
+ * refusals nearly all that is up has just begun its ramp, and hardly anybody is ahead of anybody. */
 static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snapshot *snapshot,
                                           struct fo__row *row, const struct fo__tier *tier,
                                           const struct fo__limits *limits, uint64_t *word,
@@ -225,9 +228,9 @@ static const struct fo__slot *try_to_draw(struct fo__core *core, struct fo__snap
         if (!holds_good(core, snapshot, slot, *word) || !fo__is_slot_of(tier, slot) ||
             !fo__limits_allow(limits, snapshot, slot))
             mend_block(core, snapshot, slot);
-        else if (ramp_admits(snapshot, slot, *word, row))
+        else if (ramp_admits(snapshot, slot, *word, row) || ++refused == RAMP_DRAWS)
             return &snapshot->slot[slot];
-        else if (++refused == RAMP_DRAWS)
+        else if (tier->n <= FO__SUMTREE_FANOUT)
             return scan(snapshot, row, tier, limits, word);
     }
     return NULL;

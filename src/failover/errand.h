@@ -2,7 +2,8 @@
  *
  * A pick on its long way: when something wants attention, or the tier it began with has nothing for it.
  *
- *     trial on offer? ─► the tier whose turn it is ─► the others, best first
+ *     trial on offer? ─► the last request's, if it is used again (recent.h)
+ *                     ─► the tier whose turn it is ─► the others, best first
  *                     ─► an excluded one that is healthy ─► last resort ─► FO_UNAVAILABLE
  */
 #ifndef FO_ERRAND_H

@@ -78,6 +78,7 @@ static void end_leases(struct fo_balancer *balancer)
     fo__listeners_after_fork(&balancer->listeners);
     fo__store_relaxed(&balancer->core.keyed_open, 0);
     fo__store_relaxed(&balancer->core.recent.open, 0);
+    fo__store_relaxed(&balancer->group->rng, fo__rng_system_seed());
     for (uint32_t i = 0; i < balancer->count; i++)
         end_member(balancer->members[i]);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)

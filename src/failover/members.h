@@ -23,6 +23,7 @@ struct fo_balancer {
     struct fo_group *group;
     struct fo__lease_check check;
     bool checks_leases;
+    uint64_t began_ns; /* when it was made */
 
     struct fo__listeners listeners;
     struct fo__node node; /* queued when it may be freed */

@@ -76,6 +76,8 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
 {
     uint64_t health;
 
+    if (outcome == FO_OUTCOME_SUCCESS && fo__word_health(word) == FO__HEALTH_ONE)
+        return word; /* it ramps */
     set_live_weight(rules, word);
     switch (outcome) {
     case FO_OUTCOME_SUCCESS:

@@ -12,8 +12,8 @@
  *      │ no row yet                               ▼ refused
  *      │                          pick_again(): redraw up to 8 times ─► sum tree
  *      ▼                                          ▼ tier 0 has nothing
- *     pick_aside() ─► run(): trial on offer? ─► the tier whose turn it is ─► the others, best first
- *                     ─► without exclusions ─► last resort ─► FO_UNAVAILABLE
+ *     pick_aside() ─► run(): trial on offer? ─► reuse? ─► the tier whose turn it is ─► the others,
+ *                     best first ─► without exclusions ─► last resort ─► FO_UNAVAILABLE
  *
  * How a slot is sampled and accepted: sample.h. When little of the weight is up, redrawing is in vain
  * and the sum tree answers in O(log N): draw.h. The long way: errand.h.

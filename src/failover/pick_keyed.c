@@ -83,6 +83,15 @@ static bool fits(struct search *search, uint32_t slot, uint32_t attempt)
            (fo__word_is_whole(search->word) || stays(search, slot, attempt)) && admit(search, slot);
 }
 
+/** Whether a slot of the sums takes the key: also one whose host ramps and does not keep it yet, when
+ * nobody else does. */
+static bool is_up(const struct search *search, uint32_t slot, bool despite_ramp)
+{
+    return fo__slot_units(search->snapshot, slot) > 0 &&
+           fo__slot_fraction(search->snapshot, slot, search->word) > 0 &&
+           (despite_ramp || (search->word & FO__FLAG_RAMP) == 0 || stays(search, slot, ATTEMPTS));
+}
+
 /** Where the hash falls in the sums of what is left, then whoever follows: for when nearly everything is
  * down, or beyond its bound. */
 static const struct fo__slot *find_by_sums(struct search *search)
@@ -94,11 +103,10 @@ static const struct fo__slot *find_by_sums(struct search *search)
 
     none.count = 0;
     slot = fo__sumtree_find(&search->snapshot->tree, at, &none);
-    for (uint32_t i = 0; i < tier->n; i++, slot++) {
+    for (uint32_t i = 0; i < 2 * tier->n; i++, slot++) {
         slot = slot < tier->n ? slot : 0;
         search->word = fo__load_acquire(search->snapshot->slot[slot].word);
-        if (fo__slot_units(search->snapshot, slot) > 0 &&
-            fo__slot_fraction(search->snapshot, slot, search->word) > 0 &&
+        if (is_up(search, slot, i >= tier->n) &&
             fo__limits_allow(search->limits, search->snapshot, slot) && admit(search, slot))
             return &search->snapshot->slot[slot];
     }

@@ -172,17 +172,18 @@ static inline uint32_t fo__slot_fraction(const struct fo__snapshot *snapshot, ui
 }
 
 /** Share of the max weight that a slot is picked with now, in units of 2^-31: less than the fraction
- * while its host ramps. Sums and levels do not know of ramps. */
+ * while its host ramps, but no less than the minimum. Sums and levels do not know of ramps. */
 static inline uint32_t fo__slot_admission(const struct fo__snapshot *snapshot, uint32_t slot,
                                           uint64_t word)
 {
-    uint32_t fraction = fo__slot_fraction(snapshot, slot, word);
+    uint64_t admitted;
 
     if (fo__likely((word & FO__FLAG_RAMP) == 0))
-        return fraction;
-    return (uint32_t)((uint64_t)fraction *
-                          fo__host_admission(snapshot->slot[slot].endpoint->host, word) >>
-                      31);
+        return fo__slot_fraction(snapshot, slot, word);
+    admitted = (uint64_t)fo__word_health(word) *
+               fo__host_admission(snapshot->slot[slot].endpoint->host, word);
+    admitted = (admitted + FO__HEALTH_ONE - 1) >> 31;
+    return (uint32_t)(admitted > snapshot->floors[slot] ? admitted : snapshot->floors[slot]);
 }
 
 /** f(word): what a slot contributes to the sums; rounded up, so that whoever may be picked counts. */

@@ -25,12 +25,17 @@ static struct fo__endpoint_settings *settings_from(struct fo_balancer *balancer,
     return fo__endpoint_settings_create(config, zone);
 }
 
-/** Whether a new host should begin gently: there are others to carry on, and it is wanted. */
+/** Whether a new host should begin gently: it is wanted, there are others to carry on, and it is not
+ * the process that is new. At its start servers are found one after the other, and the first must not
+ * have to carry all. */
 static bool has_ramp(const struct fo__update *update)
 {
     const struct fo_balancer *balancer = update->balancer;
+    uint32_t ramp_ms = balancer->group->trial.ramp_ms;
+    uint64_t age_ns = fo__clock_now_ns(balancer->core.clock) - balancer->began_ns;
 
-    return balancer->count > update->leaver_count && balancer->group->trial.ramp_ms != FO_RAMP_NONE;
+    return ramp_ms != FO_RAMP_NONE && balancer->count > update->leaver_count &&
+           age_ns >= ramp_ms * FO__NS_PER_MS;
 }
 
 /** The word that a host begins with if this endpoint is its first. */

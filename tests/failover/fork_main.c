@@ -926,6 +926,39 @@ static void a_trial_goes_on_in_the_child(void)
     fixture_destroy(&f);
 }
 
+/** Jitter of back-offs and ramps, and a count of open leases that ends all reuse. */
+static void a_child_has_chance_of_its_own_and_nothing_in_flight(void)
+{
+    struct fixture f;
+    struct fo_config config;
+    struct fo_lease lease;
+    uint64_t before;
+    pid_t pid;
+
+    fixture_init(&f);
+    config = fixture_config(&f);
+    config.reuse_recent_ms = 1000;
+    fixture_balancer(&f, &config);
+    fixture_add(&f, 3, NULL);
+    before = atomic_load(&f.balancer->group->rng);
+    must(fo_pick(f.balancer, &lease) == FO_OK, "no pick");
+    pid = fork_prepared();
+    if (pid == 0) {
+        size_t recent = fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS);
+
+        must(atomic_load(&f.balancer->group->rng) != before, "the parent's jitter comes again");
+        for (int i = 0; i < 50; i++)
+            must(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS) == recent, "a void lease counts");
+        must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "a void lease is refused");
+        must(fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS) == recent, "it is counted back");
+        fixture_destroy(&f);
+        _exit(0);
+    }
+    must(fo_finish(&lease, FO_OUTCOME_SUCCESS) == FO_OK, "no finish");
+    wait_for(pid);
+    fixture_destroy(&f);
+}
+
 static void a_child_that_never_calls_us(void)
 {
     struct fixture f;
@@ -966,6 +999,7 @@ int main(void)
     TELL(a_child_of_a_child_of_a_thread());
     TELL(children_draw_their_own_numbers());
     TELL(a_trial_goes_on_in_the_child());
+    TELL(a_child_has_chance_of_its_own_and_nothing_in_flight());
     TELL(from_a_listener());
     TELL(from_a_listener_of_the_default_thread());
     TELL(forks_in_a_storm(false));

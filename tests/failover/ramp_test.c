@@ -207,6 +207,7 @@ Test(ramp, is_had_by_whoever_joins_others)
     begin(&f, 3, 1);
     for (size_t i = 0; i < 3; i++)
         cr_expect_eq(info(&f, i).ramp, 1, "the first of all have none");
+    fixture_advance_ms(&f, RAMP_MS);
     cr_assert_eq(fo_balancer_update(f.balancer, &joins, 1, NULL, 0, NULL), FO_OK);
     cr_expect_float_eq(fixture_info(&f, "joins").ramp, 0.05, 1e-6);
     fixture_advance_ms(&f, RAMP_MS / 2);
@@ -220,6 +221,21 @@ Test(ramp, is_had_by_whoever_joins_others)
     fixture_destroy(&f);
 }
 
+Test(ramp, is_not_had_by_those_who_are_found_one_by_one_when_a_process_starts)
+{
+    struct fixture f;
+
+    begin(&f, 1, 1);
+    for (size_t i = 1; i < 10; i++) {
+        struct fo_endpoint_config next = fixture_upsert(fixture_name(i), 100, fixture_data(i));
+
+        fixture_advance_ms(&f, SECOND_MS);
+        cr_assert_eq(fo_balancer_update(f.balancer, &next, 1, NULL, 0, NULL), FO_OK);
+        cr_expect_eq(info(&f, i).ramp, 1);
+    }
+    fixture_destroy(&f);
+}
+
 Test(ramp, is_not_had_by_those_who_replace_all)
 {
     struct fixture f;
@@ -227,6 +243,7 @@ Test(ramp, is_not_had_by_those_who_replace_all)
                                            fixture_upsert("y", 100, NULL)};
 
     begin(&f, 3, 1);
+    fixture_advance_ms(&f, RAMP_MS);
     cr_assert_eq(fo_balancer_replace(f.balancer, others, 2, 0, NULL), FO_OK);
     cr_expect_eq(fixture_info(&f, "x").ramp, 1);
     cr_expect_eq(fixture_info(&f, "y").ramp, 1);
@@ -249,6 +266,7 @@ Test(ramp, is_not_had_by_anybody_where_there_is_none)
     bring_back(&f, 1);
     cr_expect_eq(info(&f, 1).ramp, 1);
     cr_expect_float_eq(info(&f, 1).health, 0.1, 1e-6, "that of the weight function");
+    fixture_advance_ms(&f, RAMP_MS);
     cr_assert_eq(fo_balancer_update(f.balancer, &joins, 1, NULL, 0, NULL), FO_OK);
     cr_expect_eq(fixture_info(&f, "joins").ramp, 1);
     fixture_destroy(&f);
@@ -256,29 +274,77 @@ Test(ramp, is_not_had_by_anybody_where_there_is_none)
 
 /* ---- What it does to picks ----------------------------------------------------------------- */
 
-/* By time, so that neither few requests nor many make a difference. */
+/* By time, so that neither few requests nor many make a difference. Few are those of many clients. */
 Test(ramp, admits_less_than_a_tenth_in_the_first_second_and_all_after_30_at_any_rate)
 {
     const uint64_t per_second[] = {1, 100, 100000};
+    const uint64_t clients[] = {1000, 40, 1};
 
     for (size_t rate = 0; rate < 3; rate++) {
         uint64_t counts[10] = {0};
-        double fair = (double)per_second[rate] / 10;
-        struct fixture f;
+        double tenth = 0.1 * (double)(per_second[rate] * clients[rate]) / 10;
 
-        begin(&f, 10, 1);
-        bring_back(&f, 1);
-        for (int tick = 0; tick < 10; tick++) {
-            fixture_count(&f, per_second[rate] / 10 + (per_second[rate] < 10 && tick == 0), counts);
-            fixture_advance_ms(&f, SECOND_MS / 10);
+        for (uint64_t client = 1; client <= clients[rate]; client++) {
+            uint64_t ticks = per_second[rate] < 10 ? 1 : 10;
+            struct fixture f;
+
+            begin(&f, 10, client);
+            bring_back(&f, 1);
+            for (uint64_t tick = 0; tick < ticks; tick++) {
+                fixture_count(&f, per_second[rate] / ticks, counts);
+                fixture_advance_ms(&f, SECOND_MS / ticks);
+            }
+            fixture_advance_ms(&f, RAMP_MS - SECOND_MS);
+            cr_expect_eq(info(&f, 1).ramp, 1);
+            fixture_destroy(&f);
         }
-        cr_expect_leq((double)counts[1], 0.1 * fair + 5 * sqrt(0.1 * fair) + 1, "%zu of %g",
-                      (size_t)counts[1], fair);
-        fixture_advance_ms(&f, RAMP_MS - SECOND_MS);
-        expect_claims(&f, 10, 100000);
-        cr_expect_eq(info(&f, 1).ramp, 1);
-        fixture_destroy(&f);
+        cr_expect_leq((double)counts[1], tenth + 5 * sqrt(tenth), "%zu, not %g", (size_t)counts[1],
+                      tenth);
+        cr_expect_gt(counts[1], 0);
     }
+}
+
+/* As when it is down, which must not be better. */
+Test(ramp, leaves_a_minimum_what_it_is)
+{
+    struct fo_endpoint_config minimum = fixture_upsert("e1", 100, fixture_data(1));
+    uint64_t counts[2] = {0};
+    struct fixture f;
+
+    begin(&f, 2, 1);
+    minimum.min_weight = 50;
+    cr_assert_eq(fo_balancer_update(f.balancer, &minimum, 1, NULL, 0, NULL), FO_OK);
+    take_down(&f, 1);
+    fixture_count(&f, 90000, counts);
+    expect_probabilities(counts, 90000, (double[]){2.0 / 3, 1.0 / 3}, 2);
+    bring_back(&f, 1);
+    cr_assert_lt(info(&f, 1).ramp, 0.1);
+    counts[0] = counts[1] = 0;
+    fixture_count(&f, 90000, counts);
+    expect_probabilities(counts, 90000, (double[]){2.0 / 3, 1.0 / 3}, 2);
+    fixture_destroy(&f);
+}
+
+static double fall(const struct fo_weight_input *input, void *arg)
+{
+    (void)arg;
+    return input->live_weight / 2;
+}
+
+/* A weight function is not asked about successes at full health, by whatever way they come. */
+Test(ramp, adds_nothing_to_full_health)
+{
+    struct fixture f;
+    struct fo_config config;
+
+    begin(&f, 3, 1);
+    config = fixture_config(&f);
+    bring_back(&f, 1);
+    config.weight = fo_weight_custom(fall, fall, NULL);
+    cr_assert_eq(fo_balancer_configure(f.balancer, &config), FO_OK);
+    cr_assert_eq(fo_report(f.balancer, "e1", FO_OUTCOME_SUCCESS), FO_OK);
+    cr_expect_eq(info(&f, 1).health, 1);
+    fixture_destroy(&f);
 }
 
 Test(ramp, of_fifty_clients_does_not_overrun_the_server_that_is_back)
@@ -395,6 +461,7 @@ Test(ramp, of_a_level_that_is_new_does_not_spill_either)
     fixture_balancer(&f, &config);
     far.level = 1;
     cr_assert_eq(fo_balancer_update(f.balancer, &far, 1, NULL, 0, NULL), FO_OK);
+    fixture_advance_ms(&f, RAMP_MS);
     fixture_add(&f, 4, NULL);
     fixture_dispatch(&f);
     cr_assert_float_eq(info(&f, 0).ramp, 0.05, 1e-6);
@@ -528,5 +595,32 @@ Test(ramp, brings_keys_back_one_by_one)
     }
     cr_expect_eq(info(&f, 1).ramp, 1);
     cr_expect_gt(own, KEYS / 6);
+    fixture_destroy(&f);
+}
+
+/* When little is up, keys are spread by sums, which do not know of ramps. */
+Test(ramp, holds_for_keys_also_when_nearly_all_are_down)
+{
+    enum { SERVERS = 80, KEYS = 20000 };
+    uint64_t there = 0;
+    struct fixture f;
+    double wanted;
+
+    begin(&f, SERVERS, 1);
+    bring_back(&f, 1);
+    for (size_t i = 2; i < SERVERS; i++)
+        cr_assert_eq(fo_report(f.balancer, fixture_name(i), FO_OUTCOME_DOWN), FO_OK);
+    for (uint32_t key = 0; key < KEYS; key++) {
+        struct fo_pick_options options = fo_pick_options_init();
+        struct fo_lease lease;
+
+        options.key = &key;
+        options.key_size = sizeof(key);
+        cr_assert_eq(fo_pick_with(f.balancer, &options, &lease), FO_OK);
+        there += fixture_index(lease.endpoint) == 1 ? 1 : 0;
+        cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    }
+    wanted = KEYS * info(&f, 1).ramp;
+    cr_expect_leq((double)there, wanted + 5 * sqrt(wanted), "%zu, not %g", (size_t)there, wanted);
     fixture_destroy(&f);
 }
