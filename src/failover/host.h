@@ -55,7 +55,7 @@
 #define FO__TRIAL_ONE (UINT64_C(8) << FO__EPOCH_BITS)
 #define FO__TRIAL_MASK (UINT64_C(0xfffffff8) << FO__EPOCH_BITS)
 
-_Static_assert((uint64_t)FO_REASON_STARTED_DOWN << FO__EPOCH_BITS <= FO__REASON_MASK,
+_Static_assert((uint64_t)FO_REASON_RESTORED << FO__EPOCH_BITS <= FO__REASON_MASK,
                "the last reason fits");
 
 /** Health in units of 2^-31. */
@@ -110,6 +110,19 @@ static inline uint64_t fo__word_with_trial(uint64_t word)
     return (word & ~(FO__FLAG_DUE | FO__TRIAL_MASK)) | FO__FLAG_TRIAL | number;
 }
 
+/** The word of a host that was down in another process: its number of the last trial is that of those
+ * which failed there, so that the dispatcher learns it with the word. */
+static inline uint64_t fo__word_restored(uint64_t word, uint32_t trials_failed)
+{
+    return fo__word_down(word, FO_REASON_RESTORED) | trials_failed * FO__TRIAL_ONE;
+}
+
+/** How many trials had failed by then; before any trial here. */
+static inline uint32_t fo__word_restored_trials(uint64_t word)
+{
+    return (uint32_t)((word & FO__TRIAL_MASK) / FO__TRIAL_ONE);
+}
+
 /** Which trial is out, as opposed to any other of the epoch; 0: none. */
 static inline uint64_t fo__word_trial(uint64_t word)
 {
@@ -155,8 +168,11 @@ struct fo__host {
     struct fo__timer timer;
     enum fo__trial_phase phase;
     uint32_t phase_epoch; /* of the word that the phase belongs to */
-    uint32_t trials_failed;
-    bool trial_was_out; /* at the timer's last look */
+    bool trial_was_out;   /* at the timer's last look */
+
+    /* The dispatcher's, read by whoever saves state; a restore writes the second (state_restore.c). */
+    _Atomic uint32_t trials_failed;
+    _Atomic uint64_t trial_due_ns; /* when the wait for a trial is over, or was */
 };
 
 #endif

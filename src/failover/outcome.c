@@ -200,8 +200,8 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
     return true;
 }
 
-static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                        uint64_t after)
+bool fo__outcome_change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                             uint64_t after)
 {
     bool changed;
 
@@ -252,7 +252,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
         after = (before & FO__FLAG_DOWN) != 0
                     ? judge_down(&rules, before, evidence, streak_is_long)
                     : judge_up(&rules, before, evidence->outcome, streak_is_long);
-    } while (after != before && !change_word(core, endpoint, before, after));
+    } while (after != before && !fo__outcome_change_word(core, endpoint, before, after));
     if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
         fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
 }
