@@ -175,6 +175,14 @@ static bool is_transition(uint64_t before, uint64_t after)
     return (before & FO__FLAGS_MASK) != 0 || (after & FO__FLAGS_MASK) != 0;
 }
 
+/** Counts a change that other balancers' sums, or another snapshot's, have not seen. */
+static void count_change(struct fo__core *core)
+{
+    fo__add_release(core->group_changes, 1);
+    if (core->tick_call != NULL)
+        fo__tick_call(core->tick_call);
+}
+
 /** One CAS and what must follow it in the same read section. */
 static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
                       uint64_t after)
@@ -192,7 +200,7 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
         fo__review(core, snapshot);
     }
     if (slot == FO__NO_SLOT || core->group_is_shared)
-        fo__add_release(core->group_changes, 1);
+        count_change(core);
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || is_transition(before, after))
