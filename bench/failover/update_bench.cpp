@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An update of one endpoint: what it costs by itself, and what picks notice of updates that another
- * thread makes one after the other without a pause.
+ * thread makes one after the other without a pause. And a change of health in a group: what it costs
+ * whoever reports it, with few and with many balancers on the same servers.
  */
 #include "subject.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 using bench::Condition;
 using bench::Subject;
@@ -89,6 +91,44 @@ void update_cores(benchmark::State &state)
     }
 }
 
+/** A pair of which every finish changes the health of one of 8 servers, seen by all balancers. The
+ * default runtime's thread brings the others up to date meanwhile, on another CPU if there is one. */
+void change_in_group(benchmark::State &state)
+{
+    static const fo_outcome outcomes[] = {FO_OUTCOME_OVERLOADED, FO_OUTCOME_SUCCESS};
+    std::vector<fo_balancer *> balancers(static_cast<std::size_t>(state.range(0)));
+    fo_endpoint_config servers[8];
+    fo_config config = fo_config_init();
+    fo_group *group;
+    std::size_t changes = 0;
+
+    bench::expect(fo_group_create(nullptr, &group), "fo_group_create");
+    config.group = group;
+    config.seed = 1;
+    for (std::size_t i = 0; i < 8; i++) {
+        static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+        servers[i] = fo_endpoint_config_init(names[i]);
+        servers[i].init_weight = 50; /* success and overloaded both have room */
+    }
+    for (fo_balancer *&balancer : balancers) {
+        bench::expect(fo_balancer_create(&config, &balancer), "fo_balancer_create");
+        bench::expect(fo_balancer_update(balancer, servers, 8, nullptr, 0, nullptr),
+                      "fo_balancer_update");
+    }
+    for (auto _ : state) {
+        fo_lease lease;
+
+        if (fo_pick(balancers.front(), &lease) != FO_OK)
+            break;
+        fo_finish(&lease, outcomes[changes++ % 2]);
+    }
+    for (fo_balancer *balancer : balancers)
+        fo_balancer_destroy(balancer);
+    fo_group_destroy(group);
+}
+
+BENCHMARK(change_in_group)->Name("change/group")->ArgName("balancers")->Arg(2)->Arg(1000);
 BENCHMARK(update_cores)->Name("update/cores")->ArgName("n")->Arg(1000)->Arg(10000);
 BENCHMARK(update_alone)->Name("update/alone")->ArgName("n")->Arg(1000)->Arg(10000);
 BENCHMARK(pair_meanwhile)->Name("update/meanwhile")->ArgName("n")->Arg(1000);
