@@ -2,13 +2,15 @@
  *
  * An update of one endpoint: what it costs by itself, and what picks notice of updates that another
  * thread makes one after the other without a pause. And a change of health in a group: what it costs
- * whoever reports it, with few and with many balancers on the same servers.
+ * whoever reports it, with few and with many balancers on the same servers. And what picks notice of a
+ * listener that does not return.
  */
 #include "subject.hpp"
 
 #include <benchmark/benchmark.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -128,6 +130,62 @@ void change_in_group(benchmark::State &state)
     fo_group_destroy(group);
 }
 
+struct Listener {
+    std::atomic<bool> entered{false};
+    std::atomic<bool> may_return{false};
+};
+
+void listen(const fo_event *, void *arg)
+{
+    auto *listener = static_cast<Listener *>(arg);
+
+    listener->entered = true;
+    while (!listener->may_return)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/** A pair while a listener keeps the default runtime's thread, or has let it go. */
+void pair_beside_listener(benchmark::State &state, bool blocks)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "dead"};
+    Listener listener;
+    fo_config config = fo_config_init();
+    fo_balancer *balancer;
+    fo_subscription *subscription;
+    fo_status status = FO_OK;
+
+    config.seed = 1;
+    config.trial.backoff_ms = UINT32_MAX;
+    bench::expect(fo_balancer_create(&config, &balancer), "fo_balancer_create");
+    for (const char *name : names) {
+        const fo_endpoint_config server = fo_endpoint_config_init(name);
+
+        bench::expect(fo_balancer_update(balancer, &server, 1, nullptr, 0, nullptr),
+                      "fo_balancer_update");
+    }
+    bench::expect(fo_subscribe(balancer, FO_EVENT_DOWN, listen, &listener, &subscription),
+                  "fo_subscribe");
+    listener.may_return = !blocks;
+    bench::expect(fo_report(balancer, "dead", FO_OUTCOME_DOWN), "fo_report");
+    while (!listener.entered)
+        std::this_thread::yield();
+    for (auto _ : state) {
+        fo_lease lease;
+
+        status = fo_pick(balancer, &lease);
+        if (status != FO_OK)
+            break;
+        fo_finish(&lease, FO_OUTCOME_SUCCESS);
+    }
+    if (status != FO_OK)
+        state.SkipWithError(fo_status_name(status));
+    listener.may_return = true;
+    fo_unsubscribe(balancer, subscription);
+    fo_balancer_destroy(balancer);
+}
+
+BENCHMARK_CAPTURE(pair_beside_listener, returned, false)->Name("listener/returned");
+BENCHMARK_CAPTURE(pair_beside_listener, blocks, true)->Name("listener/blocks");
 BENCHMARK(change_in_group)->Name("change/group")->ArgName("balancers")->Arg(2)->Arg(1000);
 BENCHMARK(update_cores)->Name("update/cores")->ArgName("n")->Arg(1000)->Arg(10000);
 BENCHMARK(update_alone)->Name("update/alone")->ArgName("n")->Arg(1000)->Arg(10000);
