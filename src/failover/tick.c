@@ -120,9 +120,13 @@ static void tick(struct fo_group *group, uint64_t now_ns)
 
 void fo__tick_begin(struct fo_group *group, uint64_t now_ns)
 {
-    if (group->ticks || fo__load_relaxed(&group->tick_call.balancers) == 0)
+    bool has_balancers = fo__load_relaxed(&group->tick_call.balancers) > 0;
+
+    if (group->ticks)
         return;
-    fo__store_relaxed(&group->tick_call.called, 1); /* a child after fork() has forgotten it */
+    fo__store_relaxed(&group->tick_call.called, has_balancers ? 1 : 0);
+    if (!has_balancers)
+        return;
     group->ticks = true;
     group->tick_due_ns = now_ns;
     group->tick_next = group->runtime->ticking;

@@ -477,6 +477,7 @@ Test(state, with_a_name_that_is_too_long_or_there_twice_is_refused)
 Test(state, with_a_wrong_header_or_end_is_refused)
 {
     struct fixture f;
+    char text[256];
 
     begin(&f, 1);
     refuse(&f, "", 1);
@@ -486,6 +487,8 @@ Test(state, with_a_wrong_header_or_end_is_refused)
     refuse(&f, "failover-state 1 1764072000", 1);
     refuse(&f, "failover-state 1 1764072000\n", 2);
     refuse(&f, "failover-state 1 1764072000\nend 0 0000000000000000\n", 2);
+    snprintf(text, sizeof(text), "%s\n", sealed(1, "down 1 0 e0\n"));
+    refuse(&f, text, 3);
     refuse(&f, sealed(2, "down 1 0 e0\n"), 3);
     refuse(&f, sealed(0, "down 1 0 e0\n"), 3);
     fixture_destroy(&f);
