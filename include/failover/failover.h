@@ -15,5 +15,6 @@
 #include <failover/health.h>
 #include <failover/levels.h>
 #include <failover/runtime.h>
+#include <failover/state.h>
 
 #endif

@@ -8,6 +8,7 @@
 #include "rcu.h"
 #include "review.h"
 #include "rng.h"
+#include "tick.h"
 #include "update.h"
 #include "weight.h"
 
@@ -179,6 +180,10 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     pthread_mutex_init(&balancer->update_lock, NULL);
     if (config->check_leases)
         check_leases(balancer, config);
+    if (balancer->group->shared) {
+        balancer->core.tick_call = &balancer->group->tick_call;
+        fo__tick_join(balancer);
+    }
     fo__members_register(balancer);
     *out = balancer;
     return FO_OK;

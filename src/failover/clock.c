@@ -12,6 +12,14 @@ static uint64_t monotonic_now_ns(void *arg)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+uint64_t fo__clock_wall_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec > 0 ? (uint64_t)now.tv_sec : 0;
+}
+
 struct fo__clock fo__clock_from(fo_clock_fn now, void *arg)
 {
     struct fo__clock clock = {now != NULL ? now : monotonic_now_ns, arg};

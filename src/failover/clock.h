@@ -17,6 +17,9 @@ struct fo__clock {
 /** The clock of a configuration: `now` NULL means CLOCK_MONOTONIC. */
 struct fo__clock fo__clock_from(fo_clock_fn now, void *arg);
 
+/** Seconds since 1970 by the system's wall clock, which may be set to and fro. */
+uint64_t fo__clock_wall_s(void);
+
 static inline uint64_t fo__clock_now_ns(const struct fo__clock *clock)
 {
     return clock->now(clock->arg);

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "row.h"
 #include "snapshot.h"
+#include "tick_call.h"
 
 #include <failover/health.h>
 
@@ -58,6 +59,7 @@ struct fo__core {
     _Atomic uint64_t *group_changes;
     _Atomic uint64_t changes_seen;
     bool group_is_shared;
+    struct fo__tick_call *tick_call; /* the shared group's; else NULL */
 
     /* Endpoints whose host waits for a trial request; the attention of the same number in `gate`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];

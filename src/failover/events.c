@@ -3,6 +3,7 @@
  *     queue ─► host      ─► trial.c, sums of all its balancers, batch += its endpoints
  *           ─► endpoint  ─► batch += it
  *           ─► balancer  ─► `closed`, free
+ *           ─► group     ─► tick.c: sums of all its balancers
  *     batch ─► each endpoint: compare with what was told last, tell the difference in order
  *           ─► released?  ─► dead
  *           ─► its balancer: is anything healthy, and was it?
@@ -19,6 +20,7 @@
 #include "publish.h"
 #include "rcu.h"
 #include "review.h"
+#include "tick.h"
 #include "trial.h"
 
 #include <failover/events.h>
@@ -258,6 +260,10 @@ static size_t take_node(struct fo_runtime *runtime, struct fo__node *node, uint6
     case FO__NODE_ENDPOINT:
         take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node));
         break;
+    case FO__NODE_GROUP:
+        fo__node_taken(node);
+        fo__tick_begin(fo__container_of(node, struct fo_group, tick_call.node), now_ns);
+        break;
     case FO__NODE_BALANCER:
         return close_balancer(runtime, fo__container_of(node, struct fo_balancer, node));
     }
@@ -322,6 +328,14 @@ static void run_timers(struct fo_runtime *runtime, uint64_t now_ns)
         fo__trial_due(runtime, fo__container_of(timer, struct fo__host, timer), now_ns);
 }
 
+static uint64_t next_due_ns(const struct fo_runtime *runtime)
+{
+    uint64_t timer_ns = fo__timers_next_ns(&runtime->timers);
+    uint64_t tick_ns = fo__tick_next_ns(runtime);
+
+    return timer_ns < tick_ns ? timer_ns : tick_ns;
+}
+
 size_t fo__events_dispatch(struct fo_runtime *runtime)
 {
     size_t told = 0;
@@ -336,12 +350,13 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
 
         run_timers(runtime, now_ns);
         told += take_queue(runtime, now_ns);
+        fo__tick_run(runtime, now_ns);
         told += tell_batch(runtime);
         bury(runtime);
         if (fo__queue_is_empty(&runtime->queue))
             break;
     }
-    fo__store_release(&runtime->next_due_ns, fo__timers_next_ns(&runtime->timers));
+    fo__store_release(&runtime->next_due_ns, next_due_ns(runtime));
     if (!fo__queue_is_empty(&runtime->queue))
         fo__queue_wake(&runtime->queue);
     return told;

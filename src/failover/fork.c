@@ -21,6 +21,7 @@
 #include "lease.h"
 #include "review.h"
 #include "rng.h"
+#include "tick.h"
 #include "update.h"
 
 static void mark_as_taken(struct fo_endpoint *endpoint)
@@ -34,6 +35,7 @@ static void mark_all_as_taken(struct fo_balancer *balancer)
 {
     for (uint32_t i = 0; i < balancer->count; i++)
         mark_as_taken(balancer->members[i]);
+    fo__node_taken(&balancer->group->tick_call.node);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)
         mark_as_taken(at);
 }
@@ -79,6 +81,7 @@ static void end_leases(struct fo_balancer *balancer)
     fo__store_relaxed(&balancer->core.keyed_open, 0);
     fo__store_relaxed(&balancer->core.recent.open, 0);
     fo__store_relaxed(&balancer->group->rng, fo__rng_system_seed());
+    fo__tick_after_fork(balancer->group);
     for (uint32_t i = 0; i < balancer->count; i++)
         end_member(balancer->members[i]);
     for (struct fo_endpoint *at = balancer->leaving; at != NULL; at = at->leaving_next)

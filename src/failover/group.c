@@ -61,6 +61,7 @@ fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_confi
     made->trial = with_defaults(trial);
     made->shared = shared;
     made->references = 1;
+    fo__tick_call_init(&made->tick_call, &made->runtime->queue);
     atomic_init(&made->rng, seed);
     pthread_mutex_init(&made->lock, NULL);
     *group = made;

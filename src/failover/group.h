@@ -11,6 +11,7 @@
 #include "endpoint.h"
 #include "names.h"
 #include "runtime.h"
+#include "tick_call.h"
 #include "words.h"
 
 #include <failover/group.h>
@@ -23,12 +24,21 @@ struct fo_group {
     bool shared;                  /* made by fo_group_create() */
 
     _Atomic uint64_t changes; /* of host words that not every balancer's sums have seen */
-    _Atomic uint64_t rng;     /* jitter; the dispatcher's */
+    struct fo__tick_call tick_call;
+    _Atomic uint64_t rng; /* jitter; the dispatcher's */
 
     pthread_mutex_t lock;
-    struct fo__names hosts; /* under the lock */
-    struct fo__words words; /* of the hosts; under the lock */
-    uint32_t references;    /* the creator, balancers and hosts; under the lock */
+    struct fo__names hosts;        /* under the lock */
+    struct fo__words words;        /* of the hosts; under the lock */
+    uint32_t references;           /* the creator, balancers and hosts; under the lock */
+    struct fo_balancer *balancers; /* of a shared group; under the lock */
+
+    /* The dispatcher's (tick.c). */
+    bool ticks;
+    uint64_t tick_due_ns;
+    uint64_t ticked_changes;     /* `changes` as the last round began */
+    struct fo_balancer *tick_at; /* the next to be mended in this round; NULL: it is over */
+    struct fo_group *tick_next;  /* of the runtime's that tick */
 };
 
 /** Whether the numbers are in range. */

@@ -15,7 +15,7 @@
  *
  * A host that is down has no health. Then its bits hold:
  *
- *     30                         3 2        0
+ *     30                         4 3        0
  *     ├─ number of the last trial ─┼─ reason ─┤
  *
  * The reason (fo_reason) is that of the last change, so no event can carry that of another. Each trial
@@ -56,11 +56,11 @@
 #define FO__FLAG_RAMP (UINT64_C(1) << 59)  /* up, and admitted by and by */
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
 /* What a host that is down has for loss. Bit 31 of it is a lease's (lease.h). */
-#define FO__REASON_MASK (UINT64_C(7) << FO__EPOCH_BITS)
-#define FO__TRIAL_ONE (UINT64_C(8) << FO__EPOCH_BITS)
-#define FO__TRIAL_MASK (UINT64_C(0x7ffffff8) << FO__EPOCH_BITS)
+#define FO__REASON_MASK (UINT64_C(15) << FO__EPOCH_BITS)
+#define FO__TRIAL_ONE (UINT64_C(16) << FO__EPOCH_BITS)
+#define FO__TRIAL_MASK (UINT64_C(0x7ffffff0) << FO__EPOCH_BITS)
 
-_Static_assert((uint64_t)FO_REASON_STARTED_DOWN << FO__EPOCH_BITS <= FO__REASON_MASK,
+_Static_assert((uint64_t)FO_REASON_RESTORED << FO__EPOCH_BITS <= FO__REASON_MASK,
                "the last reason fits");
 
 /** Health in units of 2^-31. */
@@ -115,6 +115,19 @@ static inline uint64_t fo__word_with_trial(uint64_t word)
     return (word & ~(FO__FLAG_DUE | FO__TRIAL_MASK)) | FO__FLAG_TRIAL | number;
 }
 
+/** The word of a host that was down in another process: its number of the last trial is that of those
+ * which failed there, so that the dispatcher learns it with the word. */
+static inline uint64_t fo__word_restored(uint64_t word, uint32_t trials_failed)
+{
+    return fo__word_down(word, FO_REASON_RESTORED) | trials_failed * FO__TRIAL_ONE;
+}
+
+/** How many trials had failed by then; before any trial here. */
+static inline uint32_t fo__word_restored_trials(uint64_t word)
+{
+    return (uint32_t)((word & FO__TRIAL_MASK) / FO__TRIAL_ONE);
+}
+
 /** Which trial is out, as opposed to any other of the epoch; 0: none. */
 static inline uint64_t fo__word_trial(uint64_t word)
 {
@@ -167,10 +180,13 @@ struct fo__host {
     struct fo__timer timer;
     enum fo__trial_phase phase;
     uint32_t phase_epoch; /* of the word that the phase belongs to */
-    uint32_t trials_failed;
-    bool trial_was_out; /* at the timer's last look */
+    bool trial_was_out;   /* at the timer's last look */
     uint64_t ramp_began_ns;
     uint64_t ramp_ns; /* how long it takes */
+
+    /* The dispatcher's, read by whoever saves state; a restore writes the second (state_restore.c). */
+    _Atomic uint32_t trials_failed;
+    _Atomic uint64_t trial_due_ns; /* when the wait for a trial is over, or was */
 };
 
 /** What the host of that word gets of its share, in units of 2^-31. */

@@ -2,6 +2,7 @@
 #include "members.h"
 
 #include "rcu.h"
+#include "tick.h"
 
 #include <stdlib.h>
 
@@ -152,6 +153,8 @@ void fo__members_fini(struct fo_balancer *balancer)
         balancer->all_next->all_previous = balancer->all_previous;
     pthread_mutex_unlock(&all_lock);
 
+    if (balancer->group->shared)
+        fo__tick_leave(balancer);
     if (balancer->checks_leases)
         fo__lease_check_detach(&balancer->check);
     fo__row_set_fini(&balancer->core.rows);

@@ -21,6 +21,8 @@ struct fo_balancer {
     /* Read-only. */
     char *name;
     struct fo_group *group;
+    struct fo_balancer *group_next; /* of a shared group; under the group lock */
+    struct fo_balancer *group_previous;
     struct fo__lease_check check;
     bool checks_leases;
     uint64_t began_ns; /* when it was made */

@@ -183,6 +183,14 @@ static bool is_transition(uint64_t before, uint64_t after)
     return ((before | after) & told) != 0;
 }
 
+/** Counts a change that other balancers' sums, or another snapshot's, have not seen. */
+static void count_change(struct fo__core *core)
+{
+    fo__add_release(core->group_changes, 1);
+    if (core->tick_call != NULL)
+        fo__tick_call(core->tick_call);
+}
+
 /** One CAS and what must follow it in the same read section. */
 static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
                       uint64_t after)
@@ -200,7 +208,7 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
         fo__review(core, snapshot);
     }
     if (slot == FO__NO_SLOT || core->group_is_shared)
-        fo__add_release(core->group_changes, 1);
+        count_change(core);
     /* An endpoint that is leaving has no slot, but a new incarnation on the same host may: then a
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || is_transition(before, after))
@@ -208,8 +216,8 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
     return true;
 }
 
-static bool change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
-                        uint64_t after)
+bool fo__outcome_change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                             uint64_t after)
 {
     bool changed;
 
@@ -260,7 +268,7 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
         after = (before & FO__FLAG_DOWN) != 0
                     ? judge_down(&rules, before, evidence, streak_is_long)
                     : judge_up(&rules, before, evidence->outcome, streak_is_long);
-    } while (after != before && !change_word(core, endpoint, before, after));
+    } while (after != before && !fo__outcome_change_word(core, endpoint, before, after));
     if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
         fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
 }

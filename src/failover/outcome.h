@@ -46,4 +46,9 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
 bool fo__outcome_heal(struct fo__core *core, struct fo_endpoint *endpoint,
                       _Atomic uint64_t *host_word, uint32_t epoch);
 
+/** Changes a host's word, with all that follows a change. False: the word is another meanwhile. The
+ * caller holds the endpoint, or the balancer's update lock. */
+bool fo__outcome_change_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
+                             uint64_t after);
+
 #endif

@@ -16,6 +16,7 @@
 #include <failover/runtime.h>
 
 struct fo_balancer;
+struct fo_group;
 
 struct fo_runtime {
     struct fo__clock clock;
@@ -32,6 +33,7 @@ struct fo_runtime {
     struct fo_endpoint *batch;  /* endpoints to be told about, oldest first */
     struct fo_endpoint **batch_last;
     struct fo_endpoint *dead;    /* released and told: to be freed after a grace period */
+    struct fo_group *ticking;    /* their balancers' sums are kept up to date (tick.h) */
     struct fo_balancer *regroup; /* their cores may have changed: to be published anew */
 };
 

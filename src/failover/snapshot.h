@@ -31,7 +31,7 @@
  *
  * In a shared group a change must not touch a thousand trees. The reporting balancer mends its own.
  * The others read the host word itself when they accept a slot; their trees are mended where a draw
- * lands (draw.c) and by the runtime (events.c).
+ * lands (draw.c) and by the runtime, within 10 ms (tick.c), or at once when a host went down (events.c).
  */
 #ifndef FO_SNAPSHOT_H
 #define FO_SNAPSHOT_H

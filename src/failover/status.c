@@ -21,6 +21,8 @@ const char *fo_status_name(fo_status status)
         [FO_DUPLICATE] = "FO_DUPLICATE",
         [FO_BUSY] = "FO_BUSY",
         [FO_SYSTEM] = "FO_SYSTEM",
+        [FO_STALE] = "FO_STALE",
+        [FO_NOSPACE] = "FO_NOSPACE",
     };
     return NAME_OF(names, status, "FO_?");
 }
@@ -79,6 +81,7 @@ const char *fo_reason_name(fo_reason reason)
         [FO_REASON_TRIAL_SUCCESS] = "trial success",
         [FO_REASON_TRIAL_FAILED] = "trial failed",
         [FO_REASON_STARTED_DOWN] = "started down",
+        [FO_REASON_RESTORED] = "restored",
     };
     return NAME_OF(names, reason, "?");
 }

@@ -66,8 +66,19 @@ static void arm(struct fo_runtime *runtime, struct fo__host *host, uint64_t due_
 
 static void wait_for_trial(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
 {
+    uint64_t due_ns = now_ns + backoff_ns(host->group, fo__load_relaxed(&host->trials_failed));
+
     host->phase = FO__TRIAL_WAITING;
-    arm(runtime, host, now_ns + backoff_ns(host->group, host->trials_failed));
+    fo__store_relaxed(&host->trial_due_ns, due_ns);
+    arm(runtime, host, due_ns);
+}
+
+/** The wait began in the process that saved this state. */
+static void go_on_waiting(struct fo_runtime *runtime, struct fo__host *host, uint64_t word)
+{
+    host->phase = FO__TRIAL_WAITING;
+    fo__store_relaxed(&host->trials_failed, fo__word_restored_trials(word));
+    arm(runtime, host, fo__load_relaxed(&host->trial_due_ns));
 }
 
 static void watch_offer(struct fo_runtime *runtime, struct fo__host *host, uint64_t wait_ms,
@@ -92,7 +103,7 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
 
     if (host->phase != FO__TRIAL_NONE && host->phase_epoch != fo__word_epoch(word)) {
         host->phase = FO__TRIAL_NONE;
-        host->trials_failed = 0;
+        fo__store_relaxed(&host->trials_failed, 0);
     }
     host->phase_epoch = fo__word_epoch(word);
     if ((word & FO__FLAG_DOWN) == 0) {
@@ -102,9 +113,11 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     } else if ((word & FO__FLAG_TRIAL) != 0) {
         if (host->phase != FO__TRIAL_OFFERED) /* taken by an offer left from an earlier round */
             watch_offer(runtime, host, host->group->trial.timeout_ms, now_ns);
+    } else if (host->phase == FO__TRIAL_NONE && fo__word_reason(word) == FO_REASON_RESTORED) {
+        go_on_waiting(runtime, host, word);
     } else if (host->phase != FO__TRIAL_WAITING || !host->timer.armed) {
         /* Offered, or due and taken and failed before we came to offer it: a trial has failed. */
-        host->trials_failed += host->phase != FO__TRIAL_NONE ? 1 : 0;
+        fo__add_relaxed(&host->trials_failed, host->phase != FO__TRIAL_NONE ? 1 : 0);
         wait_for_trial(runtime, host, now_ns);
     }
 }

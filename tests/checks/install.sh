@@ -80,6 +80,11 @@ built() {
 }
 gcc "$here/load.c" -o load
 ./load "$library" || red "dlopen() fails"
+if command -v python3 >/dev/null; then
+    timeout 60 python3 -B "$here/load.py" "$library" || red "an interpreter cannot load and unload it"
+else
+    echo "install: there is no python3 to load the library into"
+fi
 
 # logged WHAT COMMAND...: shows the output only if the command fails.
 logged() {

@@ -487,6 +487,17 @@ static fo_status explain(struct world *world)
     return status;
 }
 
+static fo_status save_and_restore(struct world *world)
+{
+    static char text[4096];
+    size_t length;
+    fo_status status = fo_state_save(world->f.balancer, NULL, text, sizeof(text), &length);
+
+    if (status == FO_OK)
+        status = fo_state_restore(world->f.balancer, NULL, text, length, NULL);
+    return status;
+}
+
 struct scenario {
     const char *name;
     fo_status (*act)(struct world *world);
@@ -513,6 +524,7 @@ static const struct scenario scenarios[] = {
     {"subscribe", subscribe},
     {"list", list},
     {"explain", explain},
+    {"save and restore of state", save_and_restore},
 };
 
 /* ---- One failure ------------------------------------------------------------------------- */

@@ -4,13 +4,13 @@
 
 Test(status, has_a_name_for_every_value)
 {
-    static const char *const names[] = {"FO_OK",        "FO_UNAVAILABLE", "FO_CLOSED",
-                                        "FO_NOMEM",     "FO_EINVAL",      "FO_NOTFOUND",
-                                        "FO_DUPLICATE", "FO_BUSY",        "FO_SYSTEM"};
+    static const char *const names[] = {"FO_OK",     "FO_UNAVAILABLE", "FO_CLOSED",    "FO_NOMEM",
+                                        "FO_EINVAL", "FO_NOTFOUND",    "FO_DUPLICATE", "FO_BUSY",
+                                        "FO_SYSTEM", "FO_STALE",       "FO_NOSPACE"};
 
-    for (int value = 0; value < 9; value++)
+    for (int value = 0; value < 11; value++)
         cr_expect_str_eq(fo_status_name((fo_status)value), names[value]);
-    cr_expect_str_eq(fo_status_name((fo_status)9), "FO_?");
+    cr_expect_str_eq(fo_status_name((fo_status)11), "FO_?");
     cr_expect_str_eq(fo_status_name((fo_status)-1), "FO_?");
 }
 
@@ -25,6 +25,8 @@ Test(status, keeps_the_numbers_of_statuses_and_outcomes)
     cr_expect_eq(FO_DUPLICATE, 6);
     cr_expect_eq(FO_BUSY, 7);
     cr_expect_eq(FO_SYSTEM, 8);
+    cr_expect_eq(FO_STALE, 9);
+    cr_expect_eq(FO_NOSPACE, 10);
     cr_expect_eq(FO_OUTCOME_SUCCESS, 1);
     cr_expect_eq(FO_OUTCOME_CANCELLED, 7);
 }
@@ -53,11 +55,11 @@ Test(status, has_a_name_for_every_reason)
 {
     static const char *const names[] = {"none",          "outcome down",  "no health",
                                         "back-off over", "trial success", "trial failed",
-                                        "started down"};
+                                        "started down",  "restored"};
 
-    for (int value = 0; value < 7; value++)
+    for (int value = 0; value < 8; value++)
         cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
-    cr_expect_str_eq(fo_reason_name((fo_reason)7), "?");
+    cr_expect_str_eq(fo_reason_name((fo_reason)8), "?");
 }
 
 Test(status, has_a_name_for_every_verdict)
