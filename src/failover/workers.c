@@ -12,7 +12,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 /* Workers are outside the cold lock (cold.h): they wait for each other's work, and for hours in that
- * of the embedder. So this lock is held over a fork(), and made anew in the child. */
+ * of the embedder. So this lock is held over a fork(). */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work; /* on the monotonic clock, which has no initializer */
@@ -224,10 +224,10 @@ void fo__workers_after_fork_parent(void)
 
 void fo__workers_after_fork_child(void)
 {
-    pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     pool.is_ready = false; /* its waiters are gone */
     pool.idle = 0;
     pool.workers = 0;
     pool.generation++;
     forget_all();
+    unlock_pool();
 }
