@@ -92,12 +92,11 @@ static bool wait_for_job(void)
     return pool.first != NULL;
 }
 
-/** The lock is held before and after, but not while the job's functions run. False: this thread has
- * forked in one of them, and is no worker of the child's. */
+/** The lock is held before and after, and for done(). False: this thread has forked meanwhile, and is
+ * no worker of the child's. */
 static bool work_on(struct fo__job *job)
 {
     uint64_t generation = pool.generation;
-    fo__job_fn end;
 
     take_out(job);
     job->state = FO__JOB_RUNNING;
@@ -108,13 +107,12 @@ static bool work_on(struct fo__job *job)
         return false;
     if (job->state == FO__JOB_RUNNING) {
         job->state = FO__JOB_DONE;
-        end = job->done;
+        job->done(job);
     } else {
-        end = job->abandoned;
+        unlock_pool();
+        job->abandoned(job);
+        lock_pool();
     }
-    unlock_pool();
-    end(job);
-    lock_pool();
     return pool.generation == generation;
 }
 
@@ -183,21 +181,32 @@ fo_status fo__job_submit(struct fo__job *job)
 enum fo__job_cancelled fo__job_cancel(struct fo__job *job)
 {
     enum fo__job_cancelled cancelled = FO__JOB_WITHDRAWN;
+    bool is_known;
 
     lock_pool();
-    if (job->generation != pool.generation) {
-        job->state = FO__JOB_IDLE;
-    } else if (job->state == FO__JOB_QUEUED) {
-        take_out(job);
-        job->state = FO__JOB_IDLE;
-    } else if (job->state == FO__JOB_RUNNING) {
+    is_known = job->generation == pool.generation;
+    if (job->state == FO__JOB_DONE) {
+        cancelled = FO__JOB_TOO_LATE;
+    } else if (is_known && job->state == FO__JOB_RUNNING) {
         job->state = FO__JOB_ABANDONED;
         cancelled = FO__JOB_LEFT;
-    } else if (job->state == FO__JOB_DONE) {
-        cancelled = FO__JOB_TOO_LATE;
+    } else {
+        if (is_known && job->state == FO__JOB_QUEUED)
+            take_out(job);
+        job->state = FO__JOB_IDLE;
     }
     unlock_pool();
     return cancelled;
+}
+
+bool fo__job_is_done(const struct fo__job *job)
+{
+    bool is_done;
+
+    lock_pool();
+    is_done = job->state == FO__JOB_DONE;
+    unlock_pool();
+    return is_done;
 }
 
 void fo__workers_set(uint32_t limit, uint32_t idle_ms)

@@ -287,6 +287,7 @@ static void say_when_it_is_too_late(void)
     must(fo__job_cancel(&task.job) == FO__JOB_TOO_LATE, "a job that is done can be cancelled");
     submit(&task);
     await(&task.done, 2, "a job does not run again");
+    must(fo__job_is_done(&task.job), "the job is not known to be done");
     must(task.abandoned == 0, "the job has two ends");
 }
 
@@ -340,8 +341,12 @@ static void are_forgotten_by_a_child(void)
 {
     struct task task[LIMIT + 2];
     struct task fresh;
+    struct task before;
     pid_t pid;
 
+    make(&before, true);
+    submit(&before);
+    await(&before.done, 1, "the job is not done");
     for (uint32_t i = 0; i < LIMIT + 2; i++) {
         make(&task[i], false);
         submit(&task[i]);
@@ -356,6 +361,7 @@ static void are_forgotten_by_a_child(void)
         make(&fresh, true);
         submit(&fresh);
         await(&fresh.done, 1, "a job in the child is not done");
+        must(fo__job_cancel(&before.job) == FO__JOB_TOO_LATE, "what was done is not known");
         for (uint32_t i = 1; i < LIMIT + 2; i++)
             must(fo__job_cancel(&task[i].job) == FO__JOB_WITHDRAWN,
                  "a thread of the parent's has it");
@@ -432,7 +438,8 @@ static void fork_in_a_storm(void)
         pid = fork();
         if (pid == 0) {
             alarm(CHILD_SECONDS);
-            must(fo__job_cancel(&task.job) == FO__JOB_WITHDRAWN, "a thread of the parent's has it");
+            must((fo__job_cancel(&task.job) == FO__JOB_TOO_LATE) == (task.done == i),
+                 "done by halves");
             _exit(0);
         }
         await_child(pid);

@@ -53,11 +53,10 @@ static void run(struct fo__job *job)
     }
 }
 
-/** The last that the worker does with the job: its owner may free it. */
 static void tell_done(struct fo__job *job)
 {
     count(&done);
-    atomic_store_explicit(&((struct task *)job)->is_done, true, memory_order_release);
+    atomic_store_explicit(&((struct task *)job)->is_done, true, memory_order_relaxed);
 }
 
 static void free_abandoned(struct fo__job *job)
@@ -86,13 +85,13 @@ static struct task *submit(int gate)
     return task;
 }
 
-static void await_done(struct task *task)
+static bool is_done(struct task *task)
 {
-    while (!atomic_load_explicit(&task->is_done, memory_order_acquire)) {
-        for (uint32_t gate = 0; gate < GATES; gate++)
-            open_gate(gate);
-        sched_yield();
-    }
+    bool told = atomic_load_explicit(&task->is_done, memory_order_relaxed);
+    bool known = fo__job_is_done(&task->job);
+
+    stress_check(!told || known, "told before it is done");
+    return known;
 }
 
 static void cancel(struct task *task)
@@ -104,7 +103,7 @@ static void cancel(struct task *task)
         break;
     case FO__JOB_LEFT: count(&left); break;
     case FO__JOB_TOO_LATE:
-        await_done(task);
+        stress_check(is_done(task), "too late, and not told");
         free(task);
         break;
     }
@@ -116,12 +115,14 @@ static void step(struct task **slot, uint64_t *random)
 
     if (*slot == NULL) {
         *slot = submit(hangs ? (int)stress_random(random, GATES) : -1);
-    } else if (atomic_load_explicit(&(*slot)->is_done, memory_order_acquire)) {
+    } else if (is_done(*slot)) {
         free(*slot);
         *slot = NULL;
     } else if (stress_random(random, 16) == 0) {
         cancel(*slot);
         *slot = NULL;
+    } else {
+        sched_yield(); /* to the workers */
     }
 }
 
@@ -154,7 +155,8 @@ static void drain(void)
         sched_yield();
     }
     last = submit(-1);
-    await_done(last);
+    while (!is_done(last))
+        sched_yield();
     free(last);
 }
 
