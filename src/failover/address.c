@@ -133,14 +133,6 @@ static bool read_ipv6(struct span host, uint16_t port, struct fo__socket_address
     return true;
 }
 
-void fo__socket_address_set_port(struct fo__socket_address *address, uint16_t port)
-{
-    if (address->storage.ss_family == AF_INET)
-        ((struct sockaddr_in *)&address->storage)->sin_port = htons(port);
-    else
-        ((struct sockaddr_in6 *)&address->storage)->sin6_port = htons(port);
-}
-
 /* ---- Names ------------------------------------------------------------------------------- */
 
 static bool is_of_a_name(char c)

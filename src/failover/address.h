@@ -49,7 +49,4 @@ static inline bool fo__address_is_ready(const struct fo__address *address)
     return address->socket.length != 0;
 }
 
-/** Sets the port of an IPv4 or IPv6 address. */
-void fo__socket_address_set_port(struct fo__socket_address *address, uint16_t port);
-
 #endif

@@ -290,14 +290,3 @@ Test(address, has_paths_that_fit_the_system)
     text[5] = '@';
     check_refused(text);
 }
-
-Test(address, takes_a_port_afterwards)
-{
-    struct fo__address address = address_of("1.2.3.4:80");
-
-    fo__socket_address_set_port(&address.socket, 443);
-    cr_assert_eq(ntohs(((const struct sockaddr_in *)&address.socket.storage)->sin_port), 443);
-    address = address_of("[::1]:80");
-    fo__socket_address_set_port(&address.socket, 443);
-    cr_assert_eq(ntohs(((const struct sockaddr_in6 *)&address.socket.storage)->sin6_port), 443);
-}

@@ -6,6 +6,7 @@
  * Whatever a job does is decided by the test: it runs until its gate is opened.
  */
 #include "atfork.h"
+#include "child.h"
 #include "workers.h"
 
 #include <dirent.h>
@@ -14,14 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LIMIT 4u
 #define JOBS 12u
-#define CHILD_SECONDS 30
 #define PATIENCE_S 60
 
 static const char *story;
@@ -321,14 +319,6 @@ static void may_all_hang(void)
 
 /* ---- Children ----------------------------------------------------------------------------- */
 
-static void await_child(pid_t pid)
-{
-    int status;
-
-    must(waitpid(pid, &status, 0) == pid, "no child");
-    must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child fails");
-}
-
 /** In a child: what the parent's threads held is free, and the pool is empty. */
 static void begin_anew(void)
 {
@@ -354,9 +344,8 @@ static void are_forgotten_by_a_child(void)
     for (uint32_t i = 0; i < LIMIT; i++)
         await(&task[i].running, 1, "the oldest do not run");
     must(fo__job_cancel(&task[0].job) == FO__JOB_LEFT, "a running job is not left");
-    pid = fork();
+    pid = child_fork();
     if (pid == 0) {
-        alarm(CHILD_SECONDS);
         begin_anew();
         make(&fresh, true);
         submit(&fresh);
@@ -371,7 +360,7 @@ static void are_forgotten_by_a_child(void)
         must(task[LIMIT].running == 0 && task[LIMIT].done == 0, "a job of the parent's runs");
         _exit(0);
     }
-    await_child(pid);
+    child_await(pid);
     for (uint32_t i = 0; i < LIMIT + 2; i++)
         open_gate(&task[i]);
     await(&task[0].abandoned, 1, "the parent's job is not abandoned");
@@ -379,20 +368,26 @@ static void are_forgotten_by_a_child(void)
         await(&task[i].done, 1, "the parent's job is not done");
 }
 
-/** An embedder's check may start programs. In the child it leaves by exec, or it returns. */
+static void leave(void)
+{
+    _exit(0);
+}
+
+/** An embedder's check may start programs. In the child it leaves by exec, or it returns. Then its
+ * thread, no worker any more, ends, and as it is the only one, the process. */
 static void fork_inside(struct task *task)
 {
-    pid_t pid = fork();
+    pid_t pid = child_fork();
 
     if (pid == 0) {
-        alarm(CHILD_SECONDS);
         pthread_mutex_init(&lock, NULL);
         pthread_cond_init(&changed, NULL);
         if (task->abandoned > 0)
             _exit(0);
+        atexit(leave); /* a leak checker does not know this thread */
         return;
     }
-    await_child(pid);
+    child_await(pid);
 }
 
 static void may_fork_themselves(bool returns)
@@ -435,14 +430,13 @@ static void fork_in_a_storm(void)
         pid_t pid;
 
         submit(&task);
-        pid = fork();
+        pid = child_fork();
         if (pid == 0) {
-            alarm(CHILD_SECONDS);
             must((fo__job_cancel(&task.job) == FO__JOB_TOO_LATE) == (task.done == i),
                  "done by halves");
             _exit(0);
         }
-        await_child(pid);
+        child_await(pid);
         await(&task.done, i, "the parent's job is not done");
     }
     change(&stopped, 1);
@@ -450,37 +444,25 @@ static void fork_in_a_storm(void)
         pthread_join(thread[i], NULL);
 }
 
-static void set_thread_limit(rlim_t threads)
-{
-    struct rlimit limit;
-
-    must(getrlimit(RLIMIT_NPROC, &limit) == 0, "no limit");
-    limit.rlim_cur = threads < limit.rlim_max ? threads : limit.rlim_max;
-    must(setrlimit(RLIMIT_NPROC, &limit) == 0, "no limit");
-}
-
-/** The system refuses threads: jobs are refused, too, and stay as they were. In a child, because this
- * takes another user than root. */
+/** The system refuses threads: jobs are refused, too, and stay as they were. */
 static void are_refused_by_the_system(void)
 {
-    pid_t pid = fork();
+    pid_t pid = child_fork();
     struct task task;
 
     if (pid != 0) {
-        await_child(pid);
+        child_await(pid);
         return;
     }
-    alarm(CHILD_SECONDS);
-    if (getuid() == 0 && setuid(65534) != 0)
+    if (!child_refuse_threads(true))
         _exit(0);
-    set_thread_limit(0);
     make(&task, true);
     must(fo__job_submit(&task.job) == FO_SYSTEM, "a job without a worker is taken");
     must(fo__job_cancel(&task.job) == FO__JOB_WITHDRAWN, "a refused job is not its owner's");
-    set_thread_limit(RLIM_INFINITY);
+    must(child_refuse_threads(false), "no threads again");
     submit(&task);
     await(&task.done, 1, "the job is not done");
-    set_thread_limit(0);
+    must(child_refuse_threads(true), "no limit again");
     submit(&task); /* there is a worker */
     await(&task.done, 2, "the job is not done");
     _exit(0);
