@@ -2,7 +2,6 @@
  *
  * Who dispatches: the embedder, or the one default thread of the process.
  */
-#define _GNU_SOURCE /* pthread_setname_np */
 #include "runtime.h"
 
 #include "abi.h"
@@ -10,10 +9,10 @@
 #include "cold.h"
 #include "events.h"
 #include "rcu.h"
+#include "thread.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 static pthread_mutex_t runtimes_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -102,6 +101,7 @@ static void *run_default(void *arg)
 {
     struct fo_runtime *runtime = arg;
 
+    fo__thread_name("failover");
     for (;;) {
         struct pollfd ready = {.fd = fo_runtime_fd(runtime), .events = POLLIN};
 
@@ -111,26 +111,9 @@ static void *run_default(void *arg)
     return NULL;
 }
 
-/** A detached thread that no signal of the embedder's is delivered to. */
 static bool start_thread(struct fo_runtime *runtime)
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all;
-    sigset_t old;
-    bool started;
-
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    started = pthread_create(&thread, &attributes, run_default, runtime) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attributes);
-    if (started)
-        pthread_setname_np(thread, "failover");
-    return started;
+    return fo__thread_start(run_default, runtime, 0);
 }
 
 static fo_status make_default(void)
