@@ -50,6 +50,11 @@ struct fo_endpoint_config {
     bool reserved[3];   /**< Must be false. */
     const char *zone; /**< Where it is, 1 … FO_NAME_MAX bytes; NULL or "": nowhere in particular;
                              copied. A zone's name is remembered as long as the balancer lives. */
+    const char *address; /**< Where its host is checked (check.h), 1 … FO_NAME_MAX bytes, copied. It
+                             belongs to the host: the newest upsert that brings one counts in all
+                             balancers of the group. NULL: the host keeps what it has, at first its
+                             name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
+                             must be one of the forms in check.h. */
 };
 
 /** A configuration of weight 100 at level 0 that starts healthy, without tags, data or zone. */
@@ -69,6 +74,7 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
     for (i = 0; i < 3; i++)
         config.reserved[i] = false;
     config.zone = NULL;
+    config.address = NULL;
     return config;
 }
 

@@ -59,7 +59,9 @@ typedef enum fo_reason {
     FO_REASON_BACKOFF_OVER = 3,  /**< Time for a trial. */
     FO_REASON_TRIAL_SUCCESS = 4, /**< A request picked after it went down succeeded. */
     FO_REASON_TRIAL_FAILED = 5,  /**< The trial failed or ran out of time. */
-    FO_REASON_STARTED_DOWN = 6   /**< Added with init_weight 0. */
+    FO_REASON_STARTED_DOWN = 6,  /**< Added with init_weight 0. */
+    FO_REASON_CHECK_FAILED = 7,  /**< Checks failed, `fall` in a row (check.h). */
+    FO_REASON_CHECK_PASSED = 8   /**< Checks passed, `rise` in a row. */
 } fo_reason;
 
 /** The name of a reason, "no health" for FO_REASON_NO_HEALTH; "?" if unknown. Static. */

@@ -3,7 +3,7 @@
  * Health groups: what is learned about a server is learned once.
  *
  * Endpoints of the same name, in any balancer of a group, share one *host*: its health, its state
- * and its trials. A thousand topics on eight brokers then find out about a dead broker once, not a
+ * and its trials or checks. A thousand topics on eight brokers then find out about a dead broker once, not a
  * thousand times. Weights, tags and drains stay with each balancer. A balancer created without a
  * group has one of its own.
  *
@@ -25,6 +25,8 @@
  * neighbour of the same level takes what a ramping host is not admitted to. A ramp is measured by the
  * runtime's clock and goes on while it is dispatched.
  *
+ * With checks (check.h) there are no trials: the check lifts the host, which then ramps.
+ *
  * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
  * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
  */
@@ -32,6 +34,7 @@
 #define FAILOVER_GROUP_H
 
 #include <failover/base.h>
+#include <failover/check.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,6 +82,7 @@ struct fo_group_config {
     struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group:
                                      fo_runtime_destroy() tells whether it is gone. */
     struct fo_trial_config trial;
+    struct fo_check_config check; /**< How hosts are checked (check.h); none: by trials. */
 };
 
 static inline struct fo_group_config fo_group_config_init(void)
@@ -87,6 +91,7 @@ static inline struct fo_group_config fo_group_config_init(void)
     config.size = sizeof(config);
     config.runtime = NULL;
     config.trial = fo_trial_config_init();
+    config.check = fo_check_config_init();
     return config;
 }
 
@@ -97,9 +102,9 @@ static inline struct fo_group_config fo_group_config_init(void)
  * @param group   [out] set on FO_OK, untouched otherwise; yours until fo_group_destroy()
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
- *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field or
- *                    backoff_max_ms < backoff_ms: fix the caller
- *         FO_SYSTEM  the default runtime's thread or descriptor could not be had: raise the limit
+ *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field,
+ *                    backoff_max_ms < backoff_ms or something in `check` out of range: fix the caller
+ *         FO_SYSTEM  the default runtime's thread or descriptors could not be had: raise the limit
  *
  * Any thread. Cold: allocates, takes locks. Without a runtime it starts the default one's thread if
  * the process has none yet.

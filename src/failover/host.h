@@ -60,8 +60,8 @@
 #define FO__TRIAL_ONE (UINT64_C(8) << FO__EPOCH_BITS)
 #define FO__TRIAL_MASK (UINT64_C(0xfffffff8) << FO__EPOCH_BITS)
 
-_Static_assert((uint64_t)FO_REASON_STARTED_DOWN << FO__EPOCH_BITS <= FO__REASON_MASK,
-               "the last reason fits");
+_Static_assert((uint64_t)FO_REASON_CHECK_FAILED << FO__EPOCH_BITS <= FO__REASON_MASK,
+               "the last reason of a host that is down fits");
 
 /** Health in units of 2^-31. */
 static inline uint32_t fo__word_health(uint64_t word)
@@ -137,6 +137,7 @@ static inline fo_state fo__word_state(uint64_t word)
 
 struct fo_group;
 struct fo_endpoint;
+struct fo__check;
 
 /* What a ramp begins with, in units of 2^-31: 5 %. */
 #define FO__ADMISSION_FIRST ((uint32_t)(FO__HEALTH_ONE / 20))
@@ -150,7 +151,8 @@ struct fo__host {
     struct fo_group *group;
     struct fo__queue *queue;
     struct fo__name *name;
-    bool ramps; /* when it comes back */
+    struct fo__check *check; /* NULL: its group has none, and brings it back by trials */
+    bool ramps;              /* when it comes back */
 
     /* Written by the dispatcher, read by picks. */
     _Atomic uint64_t admission; /* in units of 2^-31, over the epoch that it is of; 0: none yet */
@@ -162,6 +164,7 @@ struct fo__host {
     /* Under the group lock. */
     struct fo_endpoint *endpoints;
     uint32_t references; /* endpoints, also those that wait to be freed */
+    char *address;       /* to be checked; NULL: the name */
 
     /* The dispatcher's. */
     struct fo__timer timer;

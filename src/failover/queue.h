@@ -21,7 +21,7 @@
 
 #include <stddef.h>
 
-enum fo__node_kind { FO__NODE_HOST, FO__NODE_ENDPOINT, FO__NODE_BALANCER };
+enum fo__node_kind { FO__NODE_HOST, FO__NODE_ENDPOINT, FO__NODE_BALANCER, FO__NODE_CHECK };
 
 struct fo__node {
     struct fo__node *next;

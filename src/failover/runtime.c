@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "atfork.h"
+#include "check.h"
 #include "cold.h"
 #include "events.h"
 #include "rcu.h"
@@ -29,6 +30,11 @@ static fo_status make(const struct fo_runtime_config *config, struct fo_runtime 
     if (made == NULL)
         return FO_NOMEM;
     if (!fo__queue_init(&made->queue)) {
+        free(made);
+        return FO_SYSTEM;
+    }
+    if (!fo__io_init(&made->io, made->queue.wake_fd)) {
+        fo__queue_fini(&made->queue);
         free(made);
         return FO_SYSTEM;
     }
@@ -62,6 +68,7 @@ static void leave(struct fo_runtime *runtime)
 static void unmake(struct fo_runtime *runtime)
 {
     fo__rcu_synchronize(); /* whoever pushed the last node may still be about to wake us */
+    fo__io_fini(&runtime->io);
     fo__queue_fini(&runtime->queue);
     free(runtime);
 }
@@ -161,7 +168,7 @@ void fo__runtime_release(struct fo_runtime *runtime)
 
 int fo_runtime_fd(const struct fo_runtime *runtime)
 {
-    return runtime->queue.wake_fd;
+    return runtime->io.epoll_fd;
 }
 
 int fo_runtime_next_deadline_ms(struct fo_runtime *runtime)
@@ -213,8 +220,9 @@ fo_status fo__runtimes_renew(void)
 
         if (at != dispatched)
             fo__store_release(&at->dispatching, 0);
-        if (!fo__queue_reopen(&at->queue))
+        if (!fo__queue_reopen(&at->queue) || !fo__io_reopen(&at->io, at->queue.wake_fd))
             status = FO_SYSTEM;
+        fo__checks_after_fork(at);
         at->taken = NULL;
         fo__queue_renew(&at->queue, taken);
     }

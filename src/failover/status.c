@@ -79,6 +79,8 @@ const char *fo_reason_name(fo_reason reason)
         [FO_REASON_TRIAL_SUCCESS] = "trial success",
         [FO_REASON_TRIAL_FAILED] = "trial failed",
         [FO_REASON_STARTED_DOWN] = "started down",
+        [FO_REASON_CHECK_FAILED] = "check failed",
+        [FO_REASON_CHECK_PASSED] = "check passed",
     };
     return NAME_OF(names, reason, "?");
 }
