@@ -24,7 +24,7 @@
  *     192.0.2.1:80   [2001:db8::1]:80   [fe80::1%eth0]:80   unix:/path   unix:@abstract   a.example:80
  *
  * Names are resolved on threads of their own, at most every 30 seconds. Of several addresses the first
- * that takes the connection counts.
+ * that takes the connection counts. Functions of your own get the address as it is.
  *
  * Checks go on over updates and while balancers join and leave, and end with the host's last endpoint.
  */
@@ -44,9 +44,57 @@ typedef enum fo_check_kind {
         1, /**< Passed when the connection is there and, if they are given, `send` is sent
                             and the answer begins with `expect`. */
     FO_CHECK_HTTP =
-        2 /**< GET by HTTP/1.1; passed when the status is in status_min … status_max. The
+        2, /**< GET by HTTP/1.1; passed when the status is in status_min … status_max. The
                             body is not read. No TLS. */
+    FO_CHECK_SYNC = 3, /**< By fo_check_config.check. */
+    FO_CHECK_ASYNC = 4 /**< By fo_check_config.begin. */
 } fo_check_kind;
+
+/** What is to be checked, for a function of yours. Valid during its call. */
+struct fo_check_target {
+    size_t size;
+    const char *name;    /**< The endpoint's. */
+    const char *address; /**< fo_endpoint_config.address, or the name; here any text is allowed. */
+    uint32_t timeout_ms; /**< From the begin on; a result that comes later is ignored. */
+    uint32_t reserved;
+};
+
+/** Names one check that was begun. A value: copy it, keep it as long as you like. */
+struct fo_check_handle {
+    uint64_t id;
+};
+
+/**
+ * A check of your own that may block.
+ *
+ * @return whether the server is well
+ *
+ * Runs on a worker, with 256 KiB of stack, all signals blocked and at most three others of its kind or
+ * look-ups of names beside it in the whole process. One that takes longer than the timeout has failed,
+ * and is left to end on its own: then it may still run when its group is gone, so `arg` and all that it
+ * uses must stay for good. One that finds no worker in time counts neither way. May call any function
+ * of the library.
+ */
+typedef bool (*fo_check_fn)(const struct fo_check_target *target, void *arg);
+
+/**
+ * Begins a check of your own that does not block, and ends with fo_check_done().
+ *
+ * Called on the thread that runs the runtime, which waits for it. May call any function of the library,
+ * fo_check_done() too. Not called any more once `closed` of all balancers of the group was delivered.
+ */
+typedef void (*fo_check_begin_fn)(struct fo_check_handle handle,
+                                  const struct fo_check_target *target, void *arg);
+
+/**
+ * Gives the result of an asynchronous check.
+ *
+ * @param handle  from fo_check_begin_fn; one of a check that is over (timed out, ended with its
+ *                group, begun before a fork()), or already has its result, is ignored
+ *
+ * Any thread, at once, late, twice or never. Cold: takes a lock; may wake the runtime.
+ */
+FO_API void fo_check_done(struct fo_check_handle handle, bool passed);
 
 /** Which hosts are checked. */
 typedef enum fo_check_when {
@@ -95,6 +143,10 @@ struct fo_check_config {
     uint16_t status_min;   /**< HTTP: 100 … 599; 0: 200. */
     uint16_t status_max;   /**< HTTP: status_min … 599; 0: the larger of 399 and status_min. */
     uint16_t reserved2[2]; /**< Must be 0. */
+
+    fo_check_fn check;       /**< For FO_CHECK_SYNC, else NULL. */
+    fo_check_begin_fn begin; /**< For FO_CHECK_ASYNC, else NULL. */
+    void *arg;               /**< Handed to either; see there how long it must live. */
 };
 
 /** No checks, and all other defaults. */
@@ -123,6 +175,9 @@ static inline struct fo_check_config fo_check_config_init(void)
     config.status_max = 0;
     for (i = 0; i < 2; i++)
         config.reserved2[i] = 0;
+    config.check = NULL;
+    config.begin = NULL;
+    config.arg = NULL;
     return config;
 }
 
@@ -131,6 +186,26 @@ static inline struct fo_check_config fo_check_tcp(void)
 {
     struct fo_check_config config = fo_check_config_init();
     config.kind = FO_CHECK_TCP;
+    return config;
+}
+
+/** Checks by a function of yours that may block. */
+static inline struct fo_check_config fo_check_sync(fo_check_fn check, void *arg)
+{
+    struct fo_check_config config = fo_check_config_init();
+    config.kind = FO_CHECK_SYNC;
+    config.check = check;
+    config.arg = arg;
+    return config;
+}
+
+/** Checks by a function of yours that only begins them. */
+static inline struct fo_check_config fo_check_async(fo_check_begin_fn begin, void *arg)
+{
+    struct fo_check_config config = fo_check_config_init();
+    config.kind = FO_CHECK_ASYNC;
+    config.begin = begin;
+    config.arg = arg;
     return config;
 }
 

@@ -11,6 +11,18 @@
 
 /* ---- Life -------------------------------------------------------------------------------- */
 
+static const struct fo__check_kind *kind_of(fo_check_kind kind)
+{
+    switch (kind) {
+    case FO_CHECK_SYNC: return &fo__check_sync;
+    case FO_CHECK_ASYNC: return &fo__check_async;
+    case FO_CHECK_NONE:
+    case FO_CHECK_TCP:
+    case FO_CHECK_HTTP: break;
+    }
+    return &fo__check_socket;
+}
+
 struct fo__check *fo__check_make(struct fo__host *host)
 {
     struct fo__check *check = calloc(1, sizeof(*check));
@@ -19,7 +31,7 @@ struct fo__check *fo__check_make(struct fo__host *host)
         return NULL;
     check->host = host;
     check->config = host->group->check;
-    check->kind = &fo__check_socket;
+    check->kind = kind_of(check->config->kind);
     check->fd = -1;
     check->timer.kind = FO__TIMER_CHECK;
     fo__node_init(&check->node, FO__NODE_CHECK);
@@ -248,7 +260,7 @@ void fo__check_due(struct fo__check *check, uint64_t now_ns)
     bool is_member;
 
     if (check->runs) {
-        conclude(check, check->kind->time_out(check), now_ns);
+        conclude(check, check->kind->time_out(check, now_ns), now_ns);
         return;
     }
     if (find_endpoint(check->host, &is_member) == NULL)

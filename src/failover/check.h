@@ -7,7 +7,7 @@
  *     timer: next check ──► begin ──► runs ──► result ──► count ──► next ──► verdict: outcome.c
  *                                      │ ▲
  *                                      │ └─ its socket is ready (io.h), or its node was pushed: an
- *                                      │    address is found
+ *                                      │    address is found, or a function of the embedder's is done
  *                                      └─ timer: timeout, a failure
  *
  * How a server is asked stands behind three functions (struct fo__check_kind); when, and what the
@@ -48,7 +48,7 @@ struct fo__check {
     const struct fo_check_config *config;
     const struct fo__check_kind *kind;
 
-    struct fo__node node; /* pushed by workers, once the check was armed */
+    struct fo__node node; /* pushed by workers and fo_check_done(), while it is listed */
     struct fo__timer timer;
     struct fo__check *next; /* of the runtime's */
     struct fo__check *previous;
@@ -69,6 +69,13 @@ struct fo__check {
     struct fo__socket_address peer;
     struct fo__http_answer answer;
     struct fo__resolver *resolver; /* of `address`; NULL: none was needed yet */
+
+    /* check_user.c */
+    struct fo__user_job *job; /* of one that runs; NULL: none */
+    uint64_t handle_id;       /* of one that runs, under its lock, as the next three */
+    struct fo__check *handle_next;
+    bool has_result;
+    bool has_passed;
 };
 
 /** How a server is asked. Called inside the cold lock. */
@@ -77,7 +84,7 @@ struct fo__check_kind {
     /** There is news: a socket is ready, or the node was pushed. Perhaps of an earlier check. */
     enum fo__check_result (*go_on)(struct fo__check *check, uint64_t now_ns);
     /** What it means that there is no result in time. */
-    enum fo__check_result (*time_out)(const struct fo__check *check);
+    enum fo__check_result (*time_out)(struct fo__check *check, uint64_t now_ns);
     /** Takes back all that belongs to one check. Also in a child after fork(). */
     void (*end)(struct fo__check *check);
     /** Takes back all the rest. */
@@ -85,6 +92,8 @@ struct fo__check_kind {
 };
 
 extern const struct fo__check_kind fo__check_socket;
+extern const struct fo__check_kind fo__check_sync;
+extern const struct fo__check_kind fo__check_async;
 
 /** The check of a new host of a group that has checks. NULL: out of memory. */
 struct fo__check *fo__check_make(struct fo__host *host);

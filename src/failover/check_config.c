@@ -85,7 +85,10 @@ bool fo__check_config_is_valid(const struct fo_check_config *config)
     struct fo_check_config full = *config;
     bool jitter_is_valid;
 
-    if (config->kind > FO_CHECK_HTTP || config->when > FO_CHECK_ALWAYS || !are_zero(config))
+    if (config->kind > FO_CHECK_ASYNC ||
+        (config->check != NULL) != (config->kind == FO_CHECK_SYNC) ||
+        (config->begin != NULL) != (config->kind == FO_CHECK_ASYNC) ||
+        config->when > FO_CHECK_ALWAYS || !are_zero(config))
         return false;
     fill_in(&full);
     jitter_is_valid =
@@ -104,14 +107,16 @@ bool fo__check_config_is_default(const struct fo_check_config *config)
            config->down_interval_max_ms == 0 && config->jitter_percent == 0 && are_zero(config) &&
            config->send == NULL && config->send_size == 0 && config->expect == NULL &&
            config->expect_size == 0 && config->path == NULL && config->host == NULL &&
-           config->status_min == 0 && config->status_max == 0;
+           config->status_min == 0 && config->status_max == 0 && config->check == NULL &&
+           config->begin == NULL && config->arg == NULL;
 }
 
 const char *fo__check_config_offence(const struct fo_check_config *config, const char *address)
 {
     struct fo__address read;
 
-    if (config == NULL || fo__address_read(address, &read))
+    if (config == NULL || config->kind == FO_CHECK_SYNC || config->kind == FO_CHECK_ASYNC ||
+        fo__address_read(address, &read))
         return NULL;
     return "its address, or its name without one, is none that can be checked";
 }

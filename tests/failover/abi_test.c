@@ -19,6 +19,9 @@
     _Static_assert(offsetof(struct type, field) + sizeof(((struct type *)0)->field) ==             \
                        sizeof(struct type),                                                        \
                    "padding at the end of " #type)
+
+ENDS_IN(fo_check_config, arg);
+ENDS_IN(fo_check_target, reserved);
 ENDS_IN(fo_config, check);
 ENDS_IN(fo_endpoint_config, address);
 ENDS_IN(fo_endpoint_info, ramp);

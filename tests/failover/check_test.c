@@ -608,7 +608,7 @@ Test(check, connects_to_unix_sockets)
     char path[64];
     char address[80];
 
-    snprintf(path, sizeof(path), "/tmp/check_test.%d", (int)getpid());
+    snprintf(path, sizeof(path), P_tmpdir "/check_test.%d", (int)getpid());
     snprintf(address, sizeof(address), "unix:%s", path);
     check_unix(address, path, (socklen_t)strlen(path) + 1);
     unlink(path);
