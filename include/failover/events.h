@@ -5,7 +5,7 @@
  * Events are delivered one at a time, on the thread that runs the runtime (runtime.h), each to the
  * listeners in the order in which they were subscribed. A listener may call any function of the
  * library, and no pick ever waits for it. It may block, but the runtime waits for it: until it
- * returns there are no trials, no events and no frees in any balancer on that runtime.
+ * returns there are no trials, no checks, no events and no frees in any balancer on that runtime.
  *
  * Order holds within an incarnation (endpoint_id): `added` first, `removed` and then `released` last
  * (`added` again between those two, if the incarnation is taken back; see endpoint.h).

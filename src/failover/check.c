@@ -135,15 +135,15 @@ static bool is_wanted(const struct fo__check *check, uint64_t word)
 static void copy_address(struct fo__check *check)
 {
     struct fo__host *host = check->host;
-    const char *address;
+    char address[FO_NAME_MAX + 1];
 
     pthread_mutex_lock(&host->group->lock);
-    address = host->address != NULL ? host->address : host->name->bytes;
-    if (strcmp(check->address, address) != 0) {
-        check->kind->fini(check); /* it resolved another name */
-        strcpy(check->address, address);
-    }
+    strcpy(address, host->address != NULL ? host->address : host->name->bytes);
     pthread_mutex_unlock(&host->group->lock);
+    if (strcmp(check->address, address) == 0)
+        return;
+    check->kind->fini(check); /* it resolved another name */
+    strcpy(check->address, address);
 }
 
 /* ---- Results ------------------------------------------------------------------------------ */
