@@ -141,8 +141,9 @@ static bool passes(struct world *w, const char *good, const char *bytes, size_t 
 }
 
 #define OK_ANSWER "HTTP/1.1 200 OK\r\n\r\n"
-#define PASSES(w, text) cr_expect(passes(w, OK_ANSWER, text, sizeof(text) - 1), "fails: " text)
-#define FAILS(w, text) cr_expect_not(passes(w, OK_ANSWER, text, sizeof(text) - 1), "passes: " text)
+#define PASSES(w, text) cr_expect(passes(w, OK_ANSWER, text, sizeof(text) - 1), "fails: %s", #text)
+#define FAILS(w, text)                                                                             \
+    cr_expect_not(passes(w, OK_ANSWER, text, sizeof(text) - 1), "passes: %s", #text)
 
 /* ---- HTTP ---------------------------------------------------------------------------------- */
 
