@@ -40,12 +40,10 @@ extern "C" {
 /** How a server is asked. */
 typedef enum fo_check_kind {
     FO_CHECK_NONE = 0, /**< Not at all: trials bring hosts back (group.h). */
-    FO_CHECK_TCP =
-        1, /**< Passed when the connection is there and, if they are given, `send` is sent
-                            and the answer begins with `expect`. */
-    FO_CHECK_HTTP =
-        2, /**< GET by HTTP/1.1; passed when the status is in status_min … status_max. The
-                            body is not read. No TLS. */
+    FO_CHECK_TCP = 1,  /**< Passed when the connection is there and, if they are given, `send` is
+                            sent and the answer begins with `expect`. */
+    FO_CHECK_HTTP = 2, /**< GET by HTTP/1.1; passed when the status is in status_min …
+                            status_max. The body is not read. No TLS. */
     FO_CHECK_SYNC = 3, /**< By fo_check_config.check. */
     FO_CHECK_ASYNC = 4 /**< By fo_check_config.begin. */
 } fo_check_kind;
@@ -98,8 +96,8 @@ FO_API void fo_check_done(struct fo_check_handle handle, bool passed);
 
 /** Which hosts are checked. */
 typedef enum fo_check_when {
-    FO_CHECK_LAZY =
-        0, /**< Those that are down or not wholly healthy: traffic tells about the rest. */
+    FO_CHECK_LAZY = 0,  /**< Those that are down or not wholly healthy: traffic tells about the
+                             rest. */
     FO_CHECK_ALWAYS = 1 /**< All. */
 } fo_check_when;
 
@@ -125,21 +123,20 @@ struct fo_check_config {
     uint32_t down_interval_max_ms; /**< While a host is down, the interval doubles with each failed
                                         check up to this. Not below interval_ms; 0: interval_ms, so that
                                         it stays. */
-    uint32_t
-        jitter_percent;   /**< Each interval is longer or shorter by up to this, at random, so that
-                                  clients do not march in step; 1 … 50; 0: 10; FO_CHECK_JITTER_NONE. */
-    uint32_t reserved[3]; /**< Must be 0. */
+    uint32_t jitter_percent; /**< Each interval is longer or shorter by up to this, at random, so
+                                  that clients do not march in step; 1 … 50; 0: 10;
+                                  FO_CHECK_JITTER_NONE. */
+    uint32_t reserved[3];    /**< Must be 0. */
 
     const void *send;   /**< TCP: bytes to be sent; NULL: none; copied, as everything here. */
     size_t send_size;   /**< 0 … FO_CHECK_TEXT_MAX; 0 exactly when send is NULL. */
     const void *expect; /**< TCP: what the answer begins with; NULL: anything or nothing. */
     size_t expect_size; /**< 0 … FO_CHECK_TEXT_MAX; 0 exactly when expect is NULL. */
 
-    const char *path; /**< HTTP: what to get, begins with "/", visible ASCII without "#", up to
+    const char *path;      /**< HTTP: what to get, begins with "/", visible ASCII without "#", up to
                            FO_CHECK_TEXT_MAX bytes; NULL: "/". */
-    const char
-        *host; /**< HTTP: the Host header, letters, digits and -._:[] up to FO_NAME_MAX bytes;
-                           NULL: what is checked, or "localhost" for Unix sockets. */
+    const char *host;      /**< HTTP: the Host header, letters, digits and -._:[] up to FO_NAME_MAX
+                           bytes; NULL: what is checked, or "localhost" for Unix sockets. */
     uint16_t status_min;   /**< HTTP: 100 … 599; 0: 200. */
     uint16_t status_max;   /**< HTTP: status_min … 599; 0: the larger of 399 and status_min. */
     uint16_t reserved2[2]; /**< Must be 0. */
