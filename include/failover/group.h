@@ -3,9 +3,9 @@
  * Health groups: what is learned about a server is learned once.
  *
  * Endpoints of the same name, in any balancer of a group, share one *host*: its health, its state
- * and its trials or checks. A thousand topics on eight brokers then find out about a dead broker once, not a
- * thousand times. Weights, tags and drains stay with each balancer. A balancer created without a
- * group has one of its own.
+ * and its trials or checks. A thousand topics on eight brokers then find out about a dead broker
+ * once, not a thousand times. Weights, tags and drains stay with each balancer. A balancer created
+ * without a group has one of its own.
  *
  * How a dead host comes back. A host that is down gets no traffic, or only the trickle of an
  * endpoint's min_weight. After a back-off one request, and only one, is sent to it as a *trial*: an

@@ -3,7 +3,8 @@
  * The runtime: timers, checks and event delivery.
  *
  * Nothing in a pick waits for the runtime. It runs the back-off timers that let a dead host be
- * tried again, asks servers whether they are well (check.h), delivers events, and frees what the last lease gave back.
+ * tried again, asks servers whether they are well (check.h), delivers events, and frees what the
+ * last lease gave back.
  *
  *   default         one thread for the whole process, started with the first balancer or group that
  *                   names no runtime; called "failover", all signals blocked, never stopped.
@@ -87,7 +88,8 @@ FO_API int fo_runtime_fd(const struct fo_runtime *runtime);
 FO_API int fo_runtime_next_deadline_ms(struct fo_runtime *runtime);
 
 /**
- * Runs every timer that is due, serves the sockets of checks that are ready, and delivers every event that is waiting.
+ * Runs every timer that is due, serves the sockets of checks that are ready, and delivers every event
+ * that is waiting.
  *
  * @return number of events delivered
  *
