@@ -72,6 +72,8 @@ struct fo_config {
                                    A lease that is never finished ends all reuse. 0: never.
                                    fo_balancer_configure() changes it. */
     uint32_t reserved;   /**< Must be 0. */
+    struct fo_check_config check; /**< For a group of its own (check.h); with a group given that of
+                                       fo_check_config_init(). */
 };
 
 /** All defaults. */
@@ -93,6 +95,7 @@ static inline struct fo_config fo_config_init(void)
     config.key_load_factor = 0;
     config.reuse_recent_ms = 0;
     config.reserved = 0;
+    config.check = fo_check_config_init();
     return config;
 }
 
@@ -130,8 +133,8 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
  * stay.
  *
  * @param config  not NULL; `weight`, `levels`, `key_load_factor` and `reuse_recent_ms` take effect: name,
- *                log, seed, row_limit, check_leases, group, runtime and trial are fixed at creation and
- *                are not looked at
+ *                log, seed, row_limit, check_leases, group, runtime, trial and check are fixed at creation
+ *                and are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
  *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something that takes
@@ -229,8 +232,9 @@ FO_API void fo_update_result_fini(struct fo_update_result *result);
  *                  fo_update_result_fini()
  * @return FO_OK
  *         FO_EINVAL     a name is empty or too long, a weight is NaN, infinite, negative, too large,
- *                       max < min, init outside [min, max], a bad or another size, a NULL list of a
- *                       non-zero count, or there would be more than FO_ENDPOINTS_MAX: fix the caller
+ *                       max < min, init outside [min, max], an address that cannot be checked
+ *                       (fo_endpoint_config.address), a bad or another size, a NULL list of a non-zero
+ *                       count, or there would be more than FO_ENDPOINTS_MAX: fix the caller
  *         FO_DUPLICATE  a name stands twice in upserts and removals together
  *         FO_NOTFOUND   a removal names no endpoint
  *         FO_NOMEM      free memory, call again

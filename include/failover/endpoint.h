@@ -42,7 +42,7 @@ struct fo_endpoint_config {
                              keeps a trickle of traffic even when down. */
     double init_weight; /**< Live weight of a host seen for the first time: min_weight …
                              max_weight or FO_INIT_WEIGHT_MAX; 0 of a max_weight above 0: down until
-                             a trial succeeds. */
+                             a trial or its checks succeed. */
     uint64_t tags;      /**< Bits of your own meaning, for fo_pick_options.require_tags. */
     void *data;         /**< Yours, never touched; comes back in the `released` event. */
     uint32_t level;     /**< 0 … FO_LEVEL_MAX (levels.h): level 0 is used first. */
@@ -50,6 +50,11 @@ struct fo_endpoint_config {
     bool reserved[3];   /**< Must be false. */
     const char *zone; /**< Where it is, 1 … FO_NAME_MAX bytes; NULL or "": nowhere in particular;
                              copied. A zone's name is remembered as long as the balancer lives. */
+    const char *address; /**< Where its host is checked (check.h), 1 … FO_NAME_MAX bytes, copied. It
+                             belongs to the host: the newest upsert that brings one counts in all
+                             balancers of the group. NULL: the host keeps what it has, at first its
+                             name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
+                             must be one of the forms in check.h. */
 };
 
 /** A configuration of weight 100 at level 0 that starts healthy, without tags, data or zone. */
@@ -69,6 +74,7 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
     for (i = 0; i < 3; i++)
         config.reserved[i] = false;
     config.zone = NULL;
+    config.address = NULL;
     return config;
 }
 
@@ -93,7 +99,7 @@ FO_API uint32_t fo_endpoint_level(const struct fo_endpoint *endpoint);
 typedef enum fo_state {
     FO_STATE_UP = 1,   /**< Takes traffic in proportion to its live weight. */
     FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a request picked since
-                             then succeeds. */
+                             then succeeds, or its checks do (check.h). */
     FO_STATE_TRIAL = 3 /**< Down, and one trial request is out or waiting for a taker. */
 } fo_state;
 

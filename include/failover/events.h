@@ -5,7 +5,7 @@
  * Events are delivered one at a time, on the thread that runs the runtime (runtime.h), each to the
  * listeners in the order in which they were subscribed. A listener may call any function of the
  * library, and no pick ever waits for it. It may block, but the runtime waits for it: until it
- * returns there are no trials, no events and no frees in any balancer on that runtime.
+ * returns there are no trials, no checks, no events and no frees in any balancer on that runtime.
  *
  * Order holds within an incarnation (endpoint_id): `added` first, `removed` and then `released` last
  * (`added` again between those two, if the incarnation is taken back; see endpoint.h).
@@ -60,6 +60,8 @@ typedef enum fo_reason {
     FO_REASON_TRIAL_SUCCESS = 4, /**< A request picked after it went down succeeded. */
     FO_REASON_TRIAL_FAILED = 5,  /**< The trial failed or ran out of time. */
     FO_REASON_STARTED_DOWN = 6,  /**< Added with init_weight 0. */
+    FO_REASON_CHECK_FAILED = 7,  /**< Checks failed, `fall` in a row (check.h). */
+    FO_REASON_CHECK_PASSED = 8,  /**< Checks passed, `rise` in a row. */
     FO_REASON_RESTORED = 9       /**< It was down in a state that was restored (state.h). */
 } fo_reason;
 

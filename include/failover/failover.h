@@ -8,6 +8,7 @@
 
 #include <failover/balancer.h>
 #include <failover/base.h>
+#include <failover/check.h>
 #include <failover/endpoint.h>
 #include <failover/events.h>
 #include <failover/explain.h>

@@ -3,9 +3,9 @@
  * Health groups: what is learned about a server is learned once.
  *
  * Endpoints of the same name, in any balancer of a group, share one *host*: its health, its state
- * and its trials. A thousand topics on eight brokers then find out about a dead broker once, not a
- * thousand times. Weights, tags and drains stay with each balancer. A balancer created without a
- * group has one of its own.
+ * and its trials or checks. A thousand topics on eight brokers then find out about a dead broker
+ * once, not a thousand times. Weights, tags and drains stay with each balancer. A balancer created
+ * without a group has one of its own.
  *
  * What one balancer learns, the next pick of every other goes by when it accepts an endpoint. How the
  * levels share the traffic follows within 10 ms, when the runtime is dispatched: so reporting an outcome
@@ -33,6 +33,8 @@
  * A host that is new to its group ramps likewise, if the balancer that it joins has others that stay, and
  * is older than ramp_ms: at its start a process may find its servers one by one.
  *
+ * With checks (check.h) there are no trials: the check lifts the host, which then ramps.
+ *
  * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
  * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
  */
@@ -40,6 +42,7 @@
 #define FAILOVER_GROUP_H
 
 #include <failover/base.h>
+#include <failover/check.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -87,6 +90,7 @@ struct fo_group_config {
     struct fo_runtime *runtime; /**< NULL: the process's default runtime. Must outlive the group:
                                      fo_runtime_destroy() tells whether it is gone. */
     struct fo_trial_config trial;
+    struct fo_check_config check; /**< How hosts are checked (check.h); none: by trials. */
 };
 
 static inline struct fo_group_config fo_group_config_init(void)
@@ -95,6 +99,7 @@ static inline struct fo_group_config fo_group_config_init(void)
     config.size = sizeof(config);
     config.runtime = NULL;
     config.trial = fo_trial_config_init();
+    config.check = fo_check_config_init();
     return config;
 }
 
@@ -105,9 +110,9 @@ static inline struct fo_group_config fo_group_config_init(void)
  * @param group   [out] set on FO_OK, untouched otherwise; yours until fo_group_destroy()
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
- *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field or
- *                    backoff_max_ms < backoff_ms: fix the caller
- *         FO_SYSTEM  the default runtime's thread or descriptor could not be had: raise the limit
+ *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field,
+ *                    backoff_max_ms < backoff_ms or something in `check` out of range: fix the caller
+ *         FO_SYSTEM  the default runtime's thread or descriptors could not be had: raise the limit
  *
  * Any thread. Cold: allocates, takes locks. Without a runtime it starts the default one's thread if
  * the process has none yet.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The runtime: timers and event delivery.
+ * The runtime: timers, checks and event delivery.
  *
  * Nothing in a pick waits for the runtime. It runs the back-off timers that let a dead host be
- * tried again, delivers events, and frees what the last lease gave back.
+ * tried again, asks servers whether they are well (check.h), delivers events, and frees what the
+ * last lease gave back.
  *
  *   default         one thread for the whole process, started with the first balancer or group that
  *                   names no runtime; called "failover", all signals blocked, never stopped.
@@ -50,7 +51,7 @@ static inline struct fo_runtime_config fo_runtime_config_init(void)
  *         FO_EINVAL  runtime is NULL, or config has a bad size or an unknown field: fix the caller
  *         FO_SYSTEM  no descriptor left: raise the limit
  *
- * Any thread. Cold: allocates, opens one descriptor (close-on-exec).
+ * Any thread. Cold: allocates, opens two descriptors (close-on-exec).
  */
 FO_API FO_MUST_USE fo_status fo_runtime_create(const struct fo_runtime_config *config,
                                                struct fo_runtime **runtime);
@@ -72,7 +73,8 @@ FO_API fo_status fo_runtime_destroy(struct fo_runtime *runtime);
  *
  * @param runtime  not NULL, as for the next two
  *
- * Poll it for reading, level-triggered; never read from it or close it. Valid until
+ * It is an epoll set, in which the sockets of checks come and go: that need not concern you. Poll it
+ * for reading, level-triggered; never read from it or close it. Valid until
  * fo_runtime_destroy(). Any thread; wait-free.
  */
 FO_API int fo_runtime_fd(const struct fo_runtime *runtime);
@@ -86,7 +88,8 @@ FO_API int fo_runtime_fd(const struct fo_runtime *runtime);
 FO_API int fo_runtime_next_deadline_ms(struct fo_runtime *runtime);
 
 /**
- * Runs every timer that is due and delivers every event that is waiting.
+ * Runs every timer that is due, serves the sockets of checks that are ready, and delivers every event
+ * that is waiting.
  *
  * @return number of events delivered
  *
@@ -115,7 +118,8 @@ FO_API void fo_thread_prepare(void);
  * The locks and liburcu are kept consistent over fork() by handlers that the library registers
  * itself. This call voids every lease that was open at the fork (finishing one in the child does
  * nothing and returns FO_OK; the parent's are untouched), gives the child random numbers of its own,
- * and starts the default runtime's thread again if the parent had it. In a child that a listener
+ * starts the default runtime's thread again if the parent had it, and begins checks that ran at the
+ * fork anew; the parent's go on. In a child that a listener
  * forked, the thread that forked goes on dispatching when the listener returns.
  *
  * The descriptors of runtimes keep their numbers and are the child's own. But an epoll set that was
@@ -124,7 +128,7 @@ FO_API void fo_thread_prepare(void);
  *
  * @return FO_OK
  *         FO_SYSTEM  the thread could not be started, or there was no new descriptor for a runtime: no
- *                    timers or events there. Raise the limit; or give up and exec() or _exit()
+ *                    timers, checks or events there. Raise the limit; or give up and exec() or _exit()
  *
  * A child that only calls exec() or _exit() need not call it.
  */

@@ -5,6 +5,7 @@
 #include "lease_check.h"
 #include "rcu.h"
 #include "row.h"
+#include "workers.h"
 
 #include <pthread.h>
 
@@ -13,12 +14,14 @@ static void prepare(void)
     fo__cold_close();
     fo__row_registry_before_fork();
     fo__lease_check_before_fork();
+    fo__workers_before_fork();
     fo__rcu_before_fork();
 }
 
 static void resume_parent(void)
 {
     fo__rcu_after_fork_parent();
+    fo__workers_after_fork_parent();
     fo__lease_check_after_fork();
     fo__row_registry_after_fork();
     fo__cold_reopen_in_parent();
@@ -27,6 +30,7 @@ static void resume_parent(void)
 static void resume_child(void)
 {
     fo__rcu_after_fork_child();
+    fo__workers_after_fork_child();
     fo__lease_check_after_fork();
     fo__row_registry_after_fork();
     fo__cold_reopen_in_child();

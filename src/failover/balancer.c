@@ -4,6 +4,7 @@
  */
 #include "abi.h"
 #include "atfork.h"
+#include "check_config.h"
 #include "cold.h"
 #include "rcu.h"
 #include "review.h"
@@ -36,12 +37,13 @@ static bool config_is_valid(const struct fo_config *config)
     const struct fo_trial_config *trial = &config->trial;
 
     if (config->row_limit > ROW_LIMIT_MAX || !live_config_is_valid(config) ||
-        !fo__trial_config_is_valid(trial))
+        !fo__trial_config_is_valid(trial) || !fo__check_config_is_valid(&config->check))
         return false;
     if (config->group == NULL)
         return true;
     return trial->backoff_ms == 0 && trial->backoff_max_ms == 0 && trial->timeout_ms == 0 &&
            (trial->ramp_ms == 0 || trial->ramp_ms == FO_RAMP_NONE) &&
+           fo__check_config_is_default(&config->check) &&
            (config->runtime == NULL || config->runtime == config->group->runtime);
 }
 
@@ -81,6 +83,16 @@ static void attend_to_recent(struct fo_balancer *balancer, const struct fo_confi
         fo__attention_end(&balancer->core, FO__ATTENTION_RECENT);
 }
 
+static fo_status make_group(const struct fo_config *config, uint64_t seed, struct fo_group **group)
+{
+    struct fo_group_config own = fo_group_config_init();
+
+    own.runtime = config->runtime;
+    own.trial = config->trial;
+    own.check = config->check;
+    return fo__group_make(&own, seed, false, group);
+}
+
 /** The parts that are allocated one by one; on failure free_parts() takes what there is. */
 static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config *config,
                             uint64_t seed)
@@ -99,8 +111,7 @@ static fo_status make_parts(struct fo_balancer *balancer, const struct fo_config
     fill_settings(settings, config);
     balancer->closed_snapshot->closed = true;
     if (config->group == NULL)
-        return fo__group_make(config->runtime, &config->trial, fo__rng_mix(seed), false,
-                              &balancer->group);
+        return make_group(config, fo__rng_mix(seed), &balancer->group);
     fo__group_ref(config->group);
     balancer->group = config->group;
     return FO_OK;

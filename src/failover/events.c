@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- *     queue ─► host      ─► trial.c, sums of all its balancers, batch += its endpoints
+ *     queue ─► host      ─► trial.c, check.c, sums of all its balancers, batch += its endpoints
+ *           ─► check     ─► check.c
  *           ─► endpoint  ─► batch += it
  *           ─► balancer  ─► `closed`, free
  *           ─► group     ─► tick.c: sums of all its balancers
@@ -16,6 +17,7 @@
  */
 #include "events.h"
 
+#include "check.h"
 #include "cold.h"
 #include "publish.h"
 #include "rcu.h"
@@ -81,6 +83,7 @@ static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoin
     fo_state old_state = fo__word_state(endpoint->seen_word);
     fo_state new_state = fo__word_state(now);
     uint32_t steps = (fo__word_epoch(now) - fo__word_epoch(endpoint->seen_word)) & FO__EPOCH_MASK;
+    fo_reason reason = fo__word_reason(now);
     fo_event_kind kind;
 
     endpoint->seen_word = now;
@@ -92,9 +95,13 @@ static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoin
     case FO_STATE_TRIAL: kind = FO_EVENT_TRIAL; break;
     case FO_STATE_DOWN: kind = FO_EVENT_DOWN; break;
     case FO_STATE_UP:
-    default: kind = FO_EVENT_RECOVERED; break;
+    default:
+        kind = FO_EVENT_RECOVERED;
+        if (fo__check_has_lifted(endpoint->host->check, fo__word_epoch(now)))
+            reason = FO_REASON_CHECK_PASSED;
+        break;
     }
-    return tell_kind(endpoint, kind, old_state, fo__word_reason(now), steps > 0 ? steps - 1 : 0);
+    return tell_kind(endpoint, kind, old_state, reason, steps > 0 ? steps - 1 : 0);
 }
 
 /** Takes a bit of what is to be told. The others stay in the endpoint while a listener runs, for a
@@ -205,6 +212,8 @@ static void follow_host(struct fo_runtime *runtime, struct fo__host *host, uint6
     struct fo_group *group = host->group;
 
     fo__trial_follow(runtime, host, now_ns);
+    if (host->check != NULL)
+        fo__check_follow(host->check, now_ns);
     pthread_mutex_lock(&group->lock);
     for (struct fo_endpoint *at = host->endpoints; at != NULL; at = at->host_next) {
         mend(at); /* the reporting balancer has done its own; the others hear of it here */
@@ -266,6 +275,9 @@ static size_t take_node(struct fo_runtime *runtime, struct fo__node *node, uint6
         break;
     case FO__NODE_BALANCER:
         return close_balancer(runtime, fo__container_of(node, struct fo_balancer, node));
+    case FO__NODE_CHECK:
+        fo__check_take(fo__container_of(node, struct fo__check, node), now_ns);
+        break;
     }
     return 0;
 }
@@ -324,8 +336,12 @@ static void run_timers(struct fo_runtime *runtime, uint64_t now_ns)
 {
     struct fo__timer *timer;
 
-    while ((timer = fo__timers_take_due(&runtime->timers, now_ns)) != NULL)
-        fo__trial_due(runtime, fo__container_of(timer, struct fo__host, timer), now_ns);
+    while ((timer = fo__timers_take_due(&runtime->timers, now_ns)) != NULL) {
+        if (timer->kind == FO__TIMER_CHECK)
+            fo__check_due(fo__container_of(timer, struct fo__check, timer), now_ns);
+        else
+            fo__trial_due(runtime, fo__container_of(timer, struct fo__host, timer), now_ns);
+    }
 }
 
 static uint64_t next_due_ns(const struct fo_runtime *runtime)
@@ -348,6 +364,7 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t now_ns = fo__clock_now_ns(&runtime->clock);
 
+        fo__checks_serve(runtime, now_ns); /* first: an answer in time, though we are late */
         run_timers(runtime, now_ns);
         told += take_queue(runtime, now_ns);
         fo__tick_run(runtime, now_ns);

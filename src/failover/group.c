@@ -3,6 +3,8 @@
 
 #include "abi.h"
 #include "atfork.h"
+#include "check.h"
+#include "check_config.h"
 #include "cold.h"
 #include "rng.h"
 
@@ -40,8 +42,16 @@ bool fo__trial_config_is_valid(const struct fo_trial_config *trial)
     return full.backoff_max_ms >= full.backoff_ms;
 }
 
-fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_config *trial,
-                         uint64_t seed, bool shared, struct fo_group **group)
+static fo_status make_check(struct fo_group *group, const struct fo_check_config *config)
+{
+    if (config->kind == FO_CHECK_NONE)
+        return FO_OK;
+    group->check = fo__check_config_copy(config);
+    return group->check != NULL ? FO_OK : FO_NOMEM;
+}
+
+fo_status fo__group_make(const struct fo_group_config *config, uint64_t seed, bool shared,
+                         struct fo_group **group)
 {
     struct fo_group *made = calloc(1, sizeof(*made));
     fo_status status;
@@ -52,13 +62,16 @@ fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_confi
         free(made);
         return FO_NOMEM;
     }
-    status = fo__runtime_acquire(runtime, &made->runtime);
+    status = make_check(made, &config->check);
+    if (status == FO_OK)
+        status = fo__runtime_acquire(config->runtime, &made->runtime);
     if (status != FO_OK) {
         fo__names_fini(&made->hosts);
+        free(made->check);
         free(made);
         return status;
     }
-    made->trial = with_defaults(trial);
+    made->trial = with_defaults(&config->trial);
     made->shared = shared;
     made->references = 1;
     fo__tick_call_init(&made->tick_call, &made->runtime->queue);
@@ -88,6 +101,7 @@ void fo__group_unref(struct fo_group *group)
     fo__words_fini(&group->words);
     pthread_mutex_destroy(&group->lock);
     fo__runtime_release(group->runtime);
+    free(group->check);
     free(group);
 }
 
@@ -112,6 +126,15 @@ static struct fo__host *allocate_host(struct fo_group *group, const char *name, 
     return host;
 }
 
+/** Undoes the above, before anybody has seen the host. Caller holds the group lock. */
+static void unmake_host(struct fo__host *host)
+{
+    fo__names_remove(&host->group->hosts, host->name);
+    fo__names_reap(&host->group->hosts); /* read under the lock only: no grace period */
+    fo__words_release(&host->group->words, host->word);
+    free(host);
+}
+
 /** Caller holds the group lock. */
 static struct fo__host *make_host(struct fo_group *group, const char *name, uint64_t word)
 {
@@ -121,6 +144,13 @@ static struct fo__host *make_host(struct fo_group *group, const char *name, uint
         return NULL;
     host->group = group;
     host->queue = &group->runtime->queue;
+    if (group->check != NULL) {
+        host->check = fo__check_make(host);
+        if (host->check == NULL) {
+            unmake_host(host);
+            return NULL;
+        }
+    }
     host->ramps = group->trial.ramp_ms != FO_RAMP_NONE;
     fo__node_init(&host->node, FO__NODE_HOST);
     fo__name_set(host->name, host);
@@ -152,14 +182,30 @@ void fo__group_release_host(struct fo__host *host)
     pthread_mutex_unlock(&group->lock);
 }
 
+/** Outside the group lock, under which no other may be taken. */
+static void stop_check_if_unused(struct fo__host *host)
+{
+    bool unused;
+
+    if (host->check == NULL)
+        return;
+    pthread_mutex_lock(&host->group->lock);
+    unused = host->references == 0;
+    pthread_mutex_unlock(&host->group->lock);
+    if (unused)
+        fo__check_stop(host->check);
+}
+
 bool fo__group_retire_host(struct fo__host *host)
 {
     struct fo_group *group = host->group;
     bool unused;
 
+    stop_check_if_unused(host);
     pthread_mutex_lock(&group->lock);
     /* Whoever dropped the last reference may have queued it again meanwhile: then it comes again. */
-    unused = host->references == 0 && fo__load_acquire(&host->node.queued) == 0;
+    unused = host->references == 0 && fo__load_acquire(&host->node.queued) == 0 &&
+             (host->check == NULL || fo__load_acquire(&host->check->node.queued) == 0);
     if (unused) {
         fo__names_remove(&group->hosts, host->name);
         fo__names_reap(&group->hosts); /* read under the lock only: no grace period */
@@ -175,8 +221,43 @@ void fo__group_free_host(struct fo__host *host)
     pthread_mutex_lock(&group->lock);
     fo__words_release(&group->words, host->word);
     pthread_mutex_unlock(&group->lock);
+    fo__check_free(host->check);
+    free(host->address);
     free(host);
     fo__group_unref(group);
+}
+
+char *fo__group_exchange_address(struct fo__host *host, char *address)
+{
+    char *old;
+
+    pthread_mutex_lock(&host->group->lock);
+    old = host->address;
+    host->address = address;
+    pthread_mutex_unlock(&host->group->lock);
+    return old;
+}
+
+bool fo__group_has_address(struct fo__host *host, const char *address)
+{
+    bool has;
+
+    pthread_mutex_lock(&host->group->lock);
+    has = strcmp(host->address != NULL ? host->address : host->name->bytes, address) == 0;
+    pthread_mutex_unlock(&host->group->lock);
+    return has;
+}
+
+bool fo__group_knows_address(struct fo_group *group, const char *name)
+{
+    struct fo__host *host;
+    bool known;
+
+    pthread_mutex_lock(&group->lock);
+    host = fo__names_get(&group->hosts, name);
+    known = host != NULL && host->address != NULL;
+    pthread_mutex_unlock(&group->lock);
+    return known;
 }
 
 void fo__group_attach(struct fo_endpoint *endpoint)
@@ -214,11 +295,11 @@ fo_status fo_group_create(const struct fo_group_config *config, struct fo_group 
     fo_status status;
 
     if (group == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)) ||
-        !fo__trial_config_is_valid(&ours.trial))
+        !fo__trial_config_is_valid(&ours.trial) || !fo__check_config_is_valid(&ours.check))
         return FO_EINVAL;
     fo__atfork_register();
     fo__cold_begin();
-    status = fo__group_make(ours.runtime, &ours.trial, fo__rng_system_seed(), true, group);
+    status = fo__group_make(&ours, fo__rng_system_seed(), true, group);
     fo__cold_end();
     return status;
 }

@@ -20,8 +20,9 @@
 struct fo_group {
     /* Read-only. */
     struct fo_runtime *runtime;
-    struct fo_trial_config trial; /* defaults filled in */
-    bool shared;                  /* made by fo_group_create() */
+    struct fo_trial_config trial;  /* defaults filled in */
+    struct fo_check_config *check; /* likewise; NULL: none */
+    bool shared;                   /* made by fo_group_create() */
 
     _Atomic uint64_t changes; /* of host words that not every balancer's sums have seen */
     struct fo__tick_call tick_call;
@@ -45,14 +46,23 @@ struct fo_group {
 bool fo__trial_config_is_valid(const struct fo_trial_config *trial);
 
 /** A group with one reference. */
-fo_status fo__group_make(struct fo_runtime *runtime, const struct fo_trial_config *trial,
-                         uint64_t seed, bool shared, struct fo_group **group);
+fo_status fo__group_make(const struct fo_group_config *config, uint64_t seed, bool shared,
+                         struct fo_group **group);
 
 void fo__group_ref(struct fo_group *group);
 void fo__group_unref(struct fo_group *group);
 
 /** The host of that name with one more reference, made with `word` if it is new. NULL: no memory. */
 struct fo__host *fo__group_acquire_host(struct fo_group *group, const char *name, uint64_t word);
+
+/** Gives the host an address to be checked, and takes the one that it had; NULL: the name. */
+char *fo__group_exchange_address(struct fo__host *host, char *address);
+
+/** Whether the host has that address to be checked, as text. */
+bool fo__group_has_address(struct fo__host *host, const char *address);
+
+/** Whether the group has a host of that name that was given an address. */
+bool fo__group_knows_address(struct fo_group *group, const char *name);
 
 /** Drops a reference. The dispatcher frees the host, later. */
 void fo__group_release_host(struct fo__host *host);

@@ -150,6 +150,7 @@ static inline fo_state fo__word_state(uint64_t word)
 
 struct fo_group;
 struct fo_endpoint;
+struct fo__check;
 
 /* What a ramp begins with, in units of 2^-31: 5 %. */
 #define FO__ADMISSION_FIRST ((uint32_t)(FO__HEALTH_ONE / 20))
@@ -163,7 +164,8 @@ struct fo__host {
     struct fo_group *group;
     struct fo__queue *queue;
     struct fo__name *name;
-    bool ramps; /* when it comes back */
+    struct fo__check *check; /* NULL: its group has none, and brings it back by trials */
+    bool ramps;              /* when it comes back */
 
     /* Written by the dispatcher, read by picks. */
     _Atomic uint64_t admission; /* in units of 2^-31, over the epoch that it is of; 0: none yet */
@@ -175,6 +177,7 @@ struct fo__host {
     /* Under the group lock. */
     struct fo_endpoint *endpoints;
     uint32_t references; /* endpoints, also those that wait to be freed */
+    char *address;       /* to be checked; NULL: the name */
 
     /* The dispatcher's. */
     struct fo__timer timer;

@@ -28,6 +28,7 @@
 struct rules {
     struct fo_weight_function weight;
     bool ramps;                   /* the host, when it comes back */
+    bool has_trials;              /* that is how it comes back */
     struct fo_weight_input input; /* live_weight is set for each try */
 };
 
@@ -44,6 +45,7 @@ static struct rules rules_of(struct fo__core *core, struct fo_endpoint *endpoint
     fo__rcu_read_unlock();
     rules.input.endpoint = endpoint;
     rules.ramps = endpoint->host->ramps;
+    rules.has_trials = endpoint->host->check == NULL;
     return rules;
 }
 
@@ -103,14 +105,29 @@ static uint64_t judge_up(struct rules *rules, uint64_t word, fo_outcome outcome,
 
 /* ---- Judging a host that is down ---------------------------------------------------------- */
 
+/** The word of a host that is back; the same one if the weight function does not want it. */
+static uint64_t lifted(struct rules *rules, uint64_t word)
+{
+    uint64_t health;
+    double live;
+
+    rules->input.live_weight = rules->input.min_weight;
+    live = fo__weight_after_success(&rules->weight, &rules->input);
+    if (!(live > 0))
+        return word;
+    if (rules->ramps)
+        return fo__word_of(word + 1, FO__HEALTH_ONE, FO__FLAG_RAMP);
+    health = health_of(rules, live);
+    return fo__word_of(word + 1, health > 0 ? health : 1, 0);
+}
+
 static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__evidence *evidence,
                            bool streak_is_long)
 {
-    const uint64_t due = fo__word_still_down(word, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER);
+    const uint64_t due =
+        rules->has_trials ? fo__word_still_down(word, FO__FLAG_DUE, FO_REASON_BACKOFF_OVER) : word;
     bool trial_is_out = (word & FO__FLAG_TRIAL) != 0;
     bool ends_trial = trial_is_out && evidence->trial == fo__word_trial(word);
-    uint64_t health;
-    double live;
 
     switch (evidence->outcome) {
     case FO_OUTCOME_SUCCESS:
@@ -119,15 +136,7 @@ static uint64_t judge_down(struct rules *rules, uint64_t word, const struct fo__
             return word;
         if (!streak_is_long)
             return trial_is_out && !ends_trial ? word : due;
-        set_live_weight(rules, word);
-        rules->input.live_weight = rules->input.min_weight;
-        live = fo__weight_after_success(&rules->weight, &rules->input);
-        if (!(live > 0))
-            return word;
-        if (rules->ramps)
-            return fo__word_of(word + 1, FO__HEALTH_ONE, FO__FLAG_RAMP);
-        health = health_of(rules, live);
-        return fo__word_of(word + 1, health > 0 ? health : 1, 0);
+        return lifted(rules, word);
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
     case FO_OUTCOME_DOWN:
@@ -271,4 +280,38 @@ void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
     } while (after != before && !fo__outcome_change_word(core, endpoint, before, after));
     if (after != before && streak_is_long && rules.weight.recover_threshold > 1)
         fo__store_relaxed(&host->streak, 0); /* it rose: the next minimum needs a row of its own */
+}
+
+/* ---- Checks ------------------------------------------------------------------------------ */
+
+bool fo__outcome_fell(struct fo__core *core, struct fo_endpoint *endpoint, uint32_t epoch,
+                      fo_reason reason)
+{
+    uint64_t before;
+
+    do {
+        before = fo__load_acquire(endpoint->host->word);
+        if (fo__word_epoch(before) != epoch || (before & FO__FLAG_DOWN) != 0)
+            return false;
+    } while (!fo__outcome_change_word(core, endpoint, before, fo__word_down(before, reason)));
+    fo__store_relaxed(&endpoint->host->streak, 0);
+    return true;
+}
+
+bool fo__outcome_lift(struct fo__core *core, struct fo_endpoint *endpoint, uint32_t epoch)
+{
+    struct rules rules = rules_of(core, endpoint);
+    uint64_t before;
+    uint64_t after;
+
+    do {
+        before = fo__load_acquire(endpoint->host->word);
+        if (fo__word_epoch(before) != epoch || (before & FO__FLAG_DOWN) == 0)
+            return false;
+        after = lifted(&rules, before);
+        if (after == before)
+            return false;
+    } while (!fo__outcome_change_word(core, endpoint, before, after));
+    fo__store_relaxed(&endpoint->host->streak, 0);
+    return true;
 }

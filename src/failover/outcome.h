@@ -38,6 +38,15 @@ static inline bool fo__outcome_is_failed(fo_outcome outcome)
 void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
                        const struct fo__evidence *evidence);
 
+/** Checks say that the host is down: takes it there, unless its epoch is another. True: done. The
+ * caller as for fo__outcome_apply(), for the endpoint lives. */
+bool fo__outcome_fell(struct fo__core *core, struct fo_endpoint *endpoint, uint32_t epoch,
+                      fo_reason reason);
+
+/** Checks say that a host that is down is back: lifts it as a successful trial does, unless its epoch
+ * is another. True: done. Likewise. */
+bool fo__outcome_lift(struct fo__core *core, struct fo_endpoint *endpoint, uint32_t epoch);
+
 /**
  * The same for the plainest case, in integers and in one read section, the caller's: a success of a
  * lease of that epoch, above every minimum, by a built-in weight function. False: it is not that

@@ -21,7 +21,13 @@
 
 #include <stddef.h>
 
-enum fo__node_kind { FO__NODE_HOST, FO__NODE_ENDPOINT, FO__NODE_BALANCER, FO__NODE_GROUP };
+enum fo__node_kind {
+    FO__NODE_HOST,
+    FO__NODE_ENDPOINT,
+    FO__NODE_BALANCER,
+    FO__NODE_GROUP,
+    FO__NODE_CHECK
+};
 
 struct fo__node {
     struct fo__node *next;

@@ -2,18 +2,18 @@
  *
  * Who dispatches: the embedder, or the one default thread of the process.
  */
-#define _GNU_SOURCE /* pthread_setname_np */
 #include "runtime.h"
 
 #include "abi.h"
 #include "atfork.h"
+#include "check.h"
 #include "cold.h"
 #include "events.h"
 #include "rcu.h"
+#include "thread.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 static pthread_mutex_t runtimes_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -30,6 +30,11 @@ static fo_status make(const struct fo_runtime_config *config, struct fo_runtime 
     if (made == NULL)
         return FO_NOMEM;
     if (!fo__queue_init(&made->queue)) {
+        free(made);
+        return FO_SYSTEM;
+    }
+    if (!fo__io_init(&made->io, made->queue.wake_fd)) {
+        fo__queue_fini(&made->queue);
         free(made);
         return FO_SYSTEM;
     }
@@ -63,6 +68,7 @@ static void leave(struct fo_runtime *runtime)
 static void unmake(struct fo_runtime *runtime)
 {
     fo__rcu_synchronize(); /* whoever pushed the last node may still be about to wake us */
+    fo__io_fini(&runtime->io);
     fo__queue_fini(&runtime->queue);
     free(runtime);
 }
@@ -102,6 +108,7 @@ static void *run_default(void *arg)
 {
     struct fo_runtime *runtime = arg;
 
+    fo__thread_name("failover");
     for (;;) {
         struct pollfd ready = {.fd = fo_runtime_fd(runtime), .events = POLLIN};
 
@@ -111,26 +118,9 @@ static void *run_default(void *arg)
     return NULL;
 }
 
-/** A detached thread that no signal of the embedder's is delivered to. */
 static bool start_thread(struct fo_runtime *runtime)
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all;
-    sigset_t old;
-    bool started;
-
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    started = pthread_create(&thread, &attributes, run_default, runtime) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attributes);
-    if (started)
-        pthread_setname_np(thread, "failover");
-    return started;
+    return fo__thread_start(run_default, runtime, 0);
 }
 
 static fo_status make_default(void)
@@ -178,7 +168,7 @@ void fo__runtime_release(struct fo_runtime *runtime)
 
 int fo_runtime_fd(const struct fo_runtime *runtime)
 {
-    return runtime->queue.wake_fd;
+    return runtime->io.epoll_fd;
 }
 
 int fo_runtime_next_deadline_ms(struct fo_runtime *runtime)
@@ -230,8 +220,9 @@ fo_status fo__runtimes_renew(void)
 
         if (at != dispatched)
             fo__store_release(&at->dispatching, 0);
-        if (!fo__queue_reopen(&at->queue))
+        if (!fo__queue_reopen(&at->queue) || !fo__io_reopen(&at->io, at->queue.wake_fd))
             status = FO_SYSTEM;
+        fo__checks_after_fork(at);
         at->taken = NULL;
         fo__queue_renew(&at->queue, taken);
     }

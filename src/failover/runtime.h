@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "endpoint.h"
+#include "io.h"
 #include "queue.h"
 #include "timer.h"
 
@@ -17,6 +18,7 @@
 
 struct fo_balancer;
 struct fo_group;
+struct fo__check;
 
 struct fo_runtime {
     struct fo__clock clock;
@@ -28,6 +30,8 @@ struct fo_runtime {
 
     /* The dispatcher's. Here and not on its stack, so that a child after fork() can go on. */
     struct fo__timers timers;
+    struct fo__io io;
+    struct fo__check *checks;   /* all that have ever been armed */
     struct fo__node *taken;     /* out of the queue, not yet looked at */
     struct fo_balancer *closed; /* its `closed` is being told */
     struct fo_endpoint *batch;  /* endpoints to be told about, oldest first */

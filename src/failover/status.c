@@ -81,6 +81,8 @@ const char *fo_reason_name(fo_reason reason)
         [FO_REASON_TRIAL_SUCCESS] = "trial success",
         [FO_REASON_TRIAL_FAILED] = "trial failed",
         [FO_REASON_STARTED_DOWN] = "started down",
+        [FO_REASON_CHECK_FAILED] = "check failed",
+        [FO_REASON_CHECK_PASSED] = "check passed",
         [FO_REASON_RESTORED] = "restored",
     };
     return NAME_OF(names, reason, "?");

@@ -14,12 +14,16 @@
 
 #define FO__NEVER UINT64_MAX
 
+/* Whose a timer is. */
+enum fo__timer_kind { FO__TIMER_HOST, FO__TIMER_CHECK };
+
 struct fo__timer {
     uint64_t due_ns;
     struct fo__timer *child;    /* first child */
     struct fo__timer *sibling;  /* next child of the same parent */
     struct fo__timer *previous; /* previous sibling, or the parent for a first child */
     bool armed;
+    enum fo__timer_kind kind;
 };
 
 struct fo__timers {

@@ -108,6 +108,9 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     host->phase_epoch = fo__word_epoch(word);
     if ((word & FO__FLAG_DOWN) == 0) {
         fo__ramp_follow(runtime, host, word, now_ns);
+    } else if (host->check != NULL) {
+        fo__timer_cancel(&runtime->timers,
+                         &host->timer); /* of its ramp; the check brings it back */
     } else if ((word & FO__FLAG_DUE) != 0) {
         offer(runtime, host, now_ns);
     } else if ((word & FO__FLAG_TRIAL) != 0) {
@@ -140,6 +143,8 @@ void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t n
         fo__ramp_due(runtime, host, word, now_ns);
         return;
     }
+    if (host->check != NULL)
+        return;
     /* Armed for what is past: the host is queued, and fo__trial_follow() arms anew. */
     if (host->phase_epoch != fo__word_epoch(word) || trial_is_over)
         return;

@@ -37,7 +37,7 @@ static void join(struct fo__update *update, struct fo__change *change)
     fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
     fo__endpoint_tell(endpoint, 0);
-    if ((fo__load_acquire(host->word) & FO__FLAGS_MASK) != 0)
+    if ((fo__load_acquire(host->word) & FO__FLAGS_MASK) != 0 || host->check != NULL)
         fo__queue_push(host->queue, &host->node);
 }
 
@@ -68,6 +68,8 @@ static void commit_change(struct fo__update *update, struct fo__change *change)
     if (change->kind == FO__CHANGE_NONE)
         return;
     install_settings(change);
+    if (change->address != NULL)
+        change->address = fo__group_exchange_address(change->next->host, change->address);
     if (change->kind == FO__CHANGE_RECONFIGURE) {
         fo__endpoint_tell(change->next, FO__PENDING_UPDATED);
         return;
@@ -152,8 +154,10 @@ static fo_status run(struct fo_balancer *balancer, const struct fo_endpoint_conf
         pthread_mutex_unlock(&balancer->update_lock);
         fo__cold_end();
     }
-    for (size_t i = 0; i < update.change_count; i++)
+    for (size_t i = 0; i < update.change_count; i++) {
         free(update.changes[i].settings);
+        free(update.changes[i].address);
+    }
     free(update.changes);
     free(update.leavers);
     return status;

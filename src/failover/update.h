@@ -26,6 +26,7 @@ struct fo__change {
     struct fo__endpoint_settings *settings; /* to be installed, later the ones replaced */
     struct fo__name *entry;                 /* the name's in the index */
     struct fo__name *reserved;              /* the same, if it was made for this change */
+    char *address;                          /* for the host, later the one replaced; NULL: none */
     bool was_drained;                       /* a revived incarnation, when it left */
 };
 

@@ -94,6 +94,11 @@ static fo_status prepare_change(struct fo__update *update, struct fo__change *ch
     change->settings = settings_from(update->balancer, &change->config);
     if (change->settings == NULL)
         return FO_NOMEM;
+    if (change->config.address != NULL) {
+        change->address = strdup(change->config.address);
+        if (change->address == NULL)
+            return FO_NOMEM;
+    }
     if (change->next != NULL)
         change->next->next_settings = change->settings;
     if (find_entry(update, change) != FO_OK)

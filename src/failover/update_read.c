@@ -5,6 +5,7 @@
 #include "update.h"
 
 #include "abi.h"
+#include "check_config.h"
 #include "hash.h"
 
 #include <stdlib.h>
@@ -61,6 +62,17 @@ static const char *config_offence(const struct fo_endpoint_config *config)
     return NULL;
 }
 
+static const char *address_offence(const struct fo_check_config *check, const char *address)
+{
+    size_t length = strnlen(address, FO_NAME_MAX + 1);
+
+    if (length == 0)
+        return "the address is empty";
+    if (length > FO_NAME_MAX)
+        return "the address is longer than FO_NAME_MAX";
+    return fo__check_config_offence(check, address);
+}
+
 /* An array of a caller's older or newer struct has that struct's stride. */
 static const struct fo_endpoint_config *upsert_at(const struct fo_endpoint_config *upserts,
                                                   size_t i)
@@ -83,6 +95,8 @@ static fo_status read_upserts(struct fo__update *update, const struct fo_endpoin
             return fo__update_refuse(update, FO_EINVAL, i, false,
                                      "the size is wrong or an unknown field is set");
         offence = config_offence(ours);
+        if (offence == NULL && ours->address != NULL)
+            offence = address_offence(update->balancer->group->check, ours->address);
         if (offence != NULL)
             return fo__update_refuse(update, FO_EINVAL, i, false, offence);
     }

@@ -14,6 +14,8 @@
  */
 #include "update.h"
 
+#include "check_config.h"
+
 #include <stdlib.h>
 
 static struct fo_endpoint *find_member(struct fo_balancer *balancer, const char *name)
@@ -33,6 +35,24 @@ static struct fo_endpoint *find_leaving(struct fo_balancer *balancer, const char
     return at;
 }
 
+static bool is_as_configured(struct fo_endpoint *endpoint, const struct fo_endpoint_config *config)
+{
+    return fo__endpoint_settings_equal(fo__load_relaxed(&endpoint->settings), config) &&
+           (config->address == NULL || fo__group_has_address(endpoint->host, config->address));
+}
+
+/** Without an address it is the name that will be checked, unless the host has one already. */
+static fo_status check_name(struct fo__update *update, size_t i)
+{
+    const struct fo_endpoint_config *config = &update->changes[i].config;
+    struct fo_group *group = update->balancer->group;
+    const char *offence = NULL;
+
+    if (config->address == NULL && !fo__group_knows_address(group, config->name))
+        offence = fo__check_config_offence(group->check, config->name);
+    return offence == NULL ? FO_OK : fo__update_refuse(update, FO_EINVAL, i, false, offence);
+}
+
 static void resolve_upsert(struct fo__update *update, struct fo__change *change)
 {
     struct fo_balancer *balancer = update->balancer;
@@ -40,10 +60,8 @@ static void resolve_upsert(struct fo__update *update, struct fo__change *change)
     change->current = find_member(balancer, change->config.name);
     if (change->current != NULL && change->current->data == change->config.data) {
         change->next = change->current;
-        change->kind = fo__endpoint_settings_equal(fo__load_relaxed(&change->current->settings),
-                                                   &change->config)
-                           ? FO__CHANGE_NONE
-                           : FO__CHANGE_RECONFIGURE;
+        change->kind = is_as_configured(change->current, &change->config) ? FO__CHANGE_NONE
+                                                                          : FO__CHANGE_RECONFIGURE;
         return;
     }
     change->next = find_leaving(balancer, change->config.name, change->config.data);
@@ -100,6 +118,11 @@ fo_status fo__update_resolve(struct fo__update *update, const char *const *remov
     update->leavers = calloc(leavers_max + 1, sizeof(struct fo_endpoint *));
     if (update->leavers == NULL)
         return FO_NOMEM;
+    for (size_t i = 0; i < update->change_count; i++) {
+        status = check_name(update, i);
+        if (status != FO_OK)
+            return status;
+    }
     status = resolve_removals(update, removals, m);
     if (status != FO_OK)
         return status;

@@ -19,12 +19,14 @@
     _Static_assert(offsetof(struct type, field) + sizeof(((struct type *)0)->field) ==             \
                        sizeof(struct type),                                                        \
                    "padding at the end of " #type)
-ENDS_IN(fo_config, reserved);
-ENDS_IN(fo_endpoint_config, zone);
+ENDS_IN(fo_check_config, arg);
+ENDS_IN(fo_check_target, reserved);
+ENDS_IN(fo_config, check);
+ENDS_IN(fo_endpoint_config, address);
 ENDS_IN(fo_endpoint_info, ramp);
 ENDS_IN(fo_event, health);
 ENDS_IN(fo_explanation, probability);
-ENDS_IN(fo_group_config, trial);
+ENDS_IN(fo_group_config, check);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);
 ENDS_IN(fo_level_info, share);

@@ -503,11 +503,45 @@ struct scenario {
     fo_status (*act)(struct world *world);
 };
 
+/** A balancer whose hosts are checked, and two of those. */
+static fo_status create_checked(struct world *world)
+{
+    struct fo_config config = fixture_config(&world->f);
+    struct fo_endpoint_config upserts[] = {upsert("127.0.0.1:1", 1, NULL),
+                                           upsert("named", 1, NULL)};
+    fo_status status;
+
+    config.check = fo_check_http("/health");
+    config.check.host = "a.example";
+    upserts[1].address = "a.example:80";
+    status = fo_balancer_create(&config, &world->made_balancer);
+    if (status != FO_OK)
+        return status;
+    status = fo_balancer_update(world->made_balancer, upserts, 2, NULL, 0, NULL);
+    if (status != FO_OK) {
+        fo_balancer_destroy(world->made_balancer);
+        world->made_balancer = NULL;
+    }
+    return status;
+}
+
+static fo_status add_addresses(struct world *world)
+{
+    struct fo_endpoint_config upserts[] = {upsert("new", 1, NULL),
+                                           upsert("e0", 7, fixture_data(0))};
+
+    upserts[0].address = "here";
+    upserts[1].address = "there";
+    return fo_balancer_update(world->f.balancer, upserts, 2, NULL, 0, NULL);
+}
+
 static const struct scenario scenarios[] = {
     {"runtime create", create_runtime},
     {"group create", create_group},
     {"balancer create", create_balancer},
     {"balancer create in a group", create_in_group},
+    {"balancer create with checks", create_checked},
+    {"update with addresses", add_addresses},
     {"update that adds many", add_many},
     {"update of every kind", change_everything},
     {"update that takes back", take_back},

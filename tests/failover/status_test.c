@@ -53,13 +53,13 @@ Test(status, has_a_name_for_every_state)
 
 Test(status, has_a_name_for_every_reason)
 {
-    static const char *const names[] = {"none",          "outcome down",  "no health",
-                                        "back-off over", "trial success", "trial failed",
-                                        "started down",  "restored"};
+    static const char *const names[] = {
+        "none",         "outcome down", "no health",    "back-off over", "trial success",
+        "trial failed", "started down", "check failed", "check passed",  "restored"};
 
     for (int value = 0; value < 8; value++)
         cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
-    cr_expect_str_eq(fo_reason_name((fo_reason)8), "?");
+    cr_expect_str_eq(fo_reason_name((fo_reason)10), "?");
 }
 
 Test(status, has_a_name_for_every_verdict)
