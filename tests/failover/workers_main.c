@@ -439,6 +439,8 @@ static void are_not_idle_in_a_child(void)
         make(&task[i], false);
         submit(&task[i]);
     }
+    for (uint32_t i = 0; i < LIMIT; i++)
+        await(&task[i].running, 1, "a job does not run"); /* no thread is being started */
     for (uint32_t i = 0; i < LIMIT; i++) {
         open_gate(&task[i]);
         await(&task[i].done, 1, "the job is not done");
