@@ -335,7 +335,7 @@ static void may_be_destroyed_in_a_race(void)
         fo__resolve_by(find);
         open_owner(owner, "race.example:80", 1);
         (void)step(owner, 0);
-        for (int j = 0; j < i % 50; j++)
+        for (int j = 0; j < i % 50 * 20; j++)
             (void)step(owner, 0);
         fo__resolver_destroy(owner->resolver);
         free(owner);
