@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(first.socket.length == second.socket.length);
         MUST(memcmp(&first.socket.storage, &second.socket.storage, first.socket.length) == 0);
         MUST(first.port == second.port && strcmp(first.host, second.host) == 0);
-        if (!fo__address_is_ready(&first) || first.port == 0)
+        if (first.socket.storage.ss_family != AF_INET6) /* the others have one spelling */
             MUST(strcmp(text, printed) == 0);
     }
     free(text);

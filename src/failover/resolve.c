@@ -35,10 +35,20 @@ struct fo__resolver {
 
 /* ---- Looking up --------------------------------------------------------------------------- */
 
+static bool is_same(const union fo__inet *a, const union fo__inet *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
+           a->v6.sin6_scope_id == b->v6.sin6_scope_id;
+}
+
 static bool is_known(const union fo__inet *inet, const union fo__inet *found, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (memcmp(inet, &found[i], sizeof(*inet)) == 0)
+        if (is_same(inet, &found[i]))
             return true;
     return false;
 }

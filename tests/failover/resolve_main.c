@@ -335,7 +335,7 @@ static void may_be_destroyed_in_a_race(void)
         fo__resolve_by(find);
         open_owner(owner, "race.example:80", 1);
         (void)step(owner, 0);
-        for (int j = 0; j < i % 50; j++)
+        for (int j = 0; j < i % 50 * 20; j++)
             (void)step(owner, 0);
         fo__resolver_destroy(owner->resolver);
         free(owner);
@@ -399,6 +399,9 @@ static void asks_again_in_a_child(void)
     struct owner answered;
     pid_t pid;
 
+    /* One worker, and that one waits in find(): AddressSanitizer's own locks are not held over a
+     * fork(), and a thread that is just being started or ended may have one. */
+    fo__workers_set(1, 5000);
     begin(&running);
     open_owner(&answered, "a.example:80", 2);
     find_next(1, 1);
@@ -427,6 +430,7 @@ static void asks_again_in_a_child(void)
     await(&running.told, 1, "the parent is not told");
     fo__resolver_destroy(running.resolver);
     fo__resolver_destroy(answered.resolver);
+    fo__workers_set(4, 5000);
 }
 
 static void tries_again_when_the_system_refuses_threads(void)
@@ -461,6 +465,10 @@ static void tries_again_when_the_system_refuses_threads(void)
 int main(void)
 {
     fo__atfork_register();
+    if (child_may_have_threads()) {
+        TELL(tries_again_when_the_system_refuses_threads());
+        TELL(asks_again_in_a_child());
+    }
     TELL(finds_what_is_looked_up());
     TELL(forgets_what_is_found_no_more());
     TELL(goes_on_with_what_it_knows_after_a_failure());
@@ -472,7 +480,5 @@ int main(void)
     TELL(may_be_destroyed_in_a_race());
     TELL(asks_at_its_own_time());
     TELL(finds_what_the_system_knows());
-    TELL(asks_again_in_a_child());
-    TELL(tries_again_when_the_system_refuses_threads());
     return 0;
 }

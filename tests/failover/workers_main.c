@@ -11,10 +11,13 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +44,7 @@ struct task {
     uint32_t ran;
     uint32_t done;
     uint32_t abandoned;
+    bool is_copy;                      /* in a child: nobody may call it */
     void (*inside)(struct task *task); /* called by run() before it waits */
 };
 
@@ -71,6 +75,7 @@ static void run(struct fo__job *job)
 
 static void done(struct fo__job *job)
 {
+    must(!((struct task *)job)->is_copy, "a child ends its parent's job");
     change(&((struct task *)job)->done, 1);
 }
 
@@ -225,6 +230,27 @@ static void are_as_many_as_the_limit(void)
         await(&task[i].done, 1, "a job is not done");
         if (i + LIMIT < JOBS)
             await(&task[i + LIMIT].running, 1, "the next does not run");
+    }
+}
+
+/** One that is idle can take one job, not two. */
+static void are_started_beside_idle_ones(void)
+{
+    struct task first;
+    struct task task[2];
+
+    make(&first, true);
+    submit(&first);
+    await(&first.done, 1, "the job is not done");
+    for (int i = 0; i < 2; i++) {
+        make(&task[i], false);
+        submit(&task[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        await(&task[i].running, 1, "a job waits for an idle worker that another has taken");
+    for (int i = 0; i < 2; i++) {
+        open_gate(&task[i]);
+        await(&task[i].done, 1, "the job is not done");
     }
 }
 
@@ -384,6 +410,7 @@ static void fork_inside(struct task *task)
         pthread_cond_init(&changed, NULL);
         if (task->abandoned > 0)
             _exit(0);
+        task->is_copy = true;
         atexit(leave); /* a leak checker does not know this thread */
         return;
     }
@@ -398,6 +425,96 @@ static void may_fork_themselves(bool returns)
     task.inside = fork_inside;
     task.abandoned = returns ? 0 : 1;
     submit(&task);
+    await(&task.done, 1, "the job is not done");
+}
+
+/** The workers of the parent wait for jobs, and so would the child's if it counted on them. */
+static void are_not_idle_in_a_child(void)
+{
+    struct task task[LIMIT];
+    pid_t pid;
+
+    fo__workers_set(LIMIT, 3600000); /* waits for ever, in a test */
+    for (uint32_t i = 0; i < LIMIT; i++) {
+        make(&task[i], false);
+        submit(&task[i]);
+    }
+    for (uint32_t i = 0; i < LIMIT; i++)
+        await(&task[i].running, 1, "a job does not run"); /* no thread is being started */
+    for (uint32_t i = 0; i < LIMIT; i++) {
+        open_gate(&task[i]);
+        await(&task[i].done, 1, "the job is not done");
+    }
+    pid = child_fork();
+    if (pid == 0) {
+        begin_anew();
+        for (uint32_t i = 2; i < 20; i++) {
+            submit(&task[0]);
+            await(&task[0].done, i, "a job in the child is not done");
+        }
+        _exit(0);
+    }
+    child_await(pid);
+}
+
+/* fork() while a worker is in done(). */
+static _Atomic pid_t forker;
+static _Atomic bool is_in_done;
+static _Atomic bool is_forked;
+
+/** Whether the forking thread sleeps: it waits for a lock. */
+static bool is_forker_asleep(void)
+{
+    char path[64];
+    char state = 0;
+    FILE *stat;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)forker);
+    stat = fopen(path, "r");
+    must(stat != NULL && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1, "no /proc");
+    fclose(stat);
+    return state == 'S';
+}
+
+static void done_while_forking(struct fo__job *job)
+{
+    is_in_done = true;
+    while (!is_forked && !is_forker_asleep())
+        sched_yield();
+    done(job);
+}
+
+static void *fork_while_done(void *arg)
+{
+    struct task *task = arg;
+    pid_t pid;
+
+    forker = (pid_t)syscall(SYS_gettid);
+    while (!is_in_done)
+        ;
+    pid = child_fork();
+    is_forked = true;
+    if (pid == 0) {
+        must(fo__job_cancel(&task->job) == FO__JOB_TOO_LATE, "a job that is done can be cancelled");
+        must(task->done == 1, "done by halves");
+        _exit(0);
+    }
+    child_await(pid);
+    return NULL;
+}
+
+static void end_before_a_fork(void)
+{
+    pthread_t thread;
+    struct task task;
+
+    make(&task, true);
+    task.job.done = done_while_forking;
+    must(pthread_create(&thread, NULL, fork_while_done, &task) == 0, "no thread");
+    while (forker == 0)
+        sched_yield();
+    submit(&task);
+    pthread_join(thread, NULL);
     await(&task.done, 1, "the job is not done");
 }
 
@@ -482,13 +599,18 @@ int main(void)
     TELL(start_with_the_first_job_and_end_when_idle());
     TELL(take_no_signal());
     TELL(are_as_many_as_the_limit());
+    TELL(are_started_beside_idle_ones());
     TELL(give_back_what_waits());
     TELL(leave_what_runs());
     TELL(say_when_it_is_too_late());
     TELL(may_all_hang());
+    if (!child_may_have_threads())
+        return 0;
     TELL(are_forgotten_by_a_child());
     TELL(may_fork_themselves(false));
     TELL(may_fork_themselves(true));
+    TELL(are_not_idle_in_a_child());
+    TELL(end_before_a_fork());
     TELL(fork_in_a_storm());
     TELL(are_refused_by_the_system());
     return 0;

@@ -2,12 +2,29 @@
 #include "child.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define SECONDS 30
 #define NOBODY 65534
+
+#if defined(__SANITIZE_THREAD__)
+#define IS_WATCHED true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_WATCHED true
+#endif
+#endif
+#ifndef IS_WATCHED
+#define IS_WATCHED false
+#endif
+
+bool child_may_have_threads(void)
+{
+    return !IS_WATCHED && getenv("FO_EMULATED") == NULL;
+}
 
 pid_t child_fork(void)
 {

@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/** Whether a child of a process with threads may have threads of its own: not under qemu-user, which
+ * fails its own assertions, nor by ThreadSanitizer. */
+bool child_may_have_threads(void);
+
 /** fork(), and in the child an alarm: one that hangs is ended and counts as failed. */
 pid_t child_fork(void);
 
