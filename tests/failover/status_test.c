@@ -57,7 +57,7 @@ Test(status, has_a_name_for_every_reason)
         "none",         "outcome down", "no health",    "back-off over", "trial success",
         "trial failed", "started down", "check failed", "check passed",  "restored"};
 
-    for (int value = 0; value < 8; value++)
+    for (int value = 0; value < 10; value++)
         cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
     cr_expect_str_eq(fo_reason_name((fo_reason)10), "?");
 }
