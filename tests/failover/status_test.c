@@ -53,11 +53,11 @@ Test(status, has_a_name_for_every_reason)
 {
     static const char *const names[] = {"none",          "outcome down",  "no health",
                                         "back-off over", "trial success", "trial failed",
-                                        "started down"};
+                                        "started down",  "check failed",  "check passed"};
 
-    for (int value = 0; value < 7; value++)
+    for (int value = 0; value < 9; value++)
         cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
-    cr_expect_str_eq(fo_reason_name((fo_reason)7), "?");
+    cr_expect_str_eq(fo_reason_name((fo_reason)9), "?");
 }
 
 Test(status, has_a_name_for_every_verdict)
