@@ -300,6 +300,19 @@ Test(check_answers, connection_that_ends_in_the_middle_fails)
     end(&w);
 }
 
+Test(check_answers, answer_in_time_counts_though_we_are_late)
+{
+    struct world w;
+
+    begin(&w, fo_check_http(NULL));
+    await_check(&w);
+    cr_assert_eq(write(w.fd, OK_ANSWER, strlen(OK_ANSWER)), (ssize_t)strlen(OK_ANSWER));
+    atomic_fetch_add(&w.f.now_ns, UINT64_C(10000000000)); /* as if a listener had blocked */
+    fixture_dispatch(&w.f);
+    cr_assert(is_up(&w));
+    end(&w);
+}
+
 /* ---- Send and expect ------------------------------------------------------------------------ */
 
 static struct fo_check_config ping(void)

@@ -5,6 +5,7 @@
  * A dispatch serves sockets before timers, so a server that has answered by then is never late.
  */
 #include "fixture.h"
+#include "outcome.h"
 #include "server.h"
 
 #include <criterion/criterion.h>
@@ -244,6 +245,47 @@ Test(check, that_began_before_the_host_went_down_does_not_bring_it_back)
     cr_assert_eq(state(&f, 0), FO_STATE_UP);
     fixture_destroy(&f);
     server_close(&server);
+}
+
+Test(check, success_of_the_trickle_offers_no_trial)
+{
+    struct fixture f;
+    struct fo_config config;
+    struct fo_endpoint_config endpoint = fixture_upsert("127.0.0.1:1", 100, fixture_data(0));
+
+    fixture_init(&f);
+    config = fixture_config(&f);
+    config.weight = fo_weight_ratio();
+    config.weight.recover_threshold = 3;
+    config.check = fo_check_tcp();
+    fixture_balancer(&f, &config);
+    endpoint.min_weight = 1;
+    cr_assert_eq(fo_balancer_update(f.balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
+    cr_assert_eq(fo_report(f.balancer, endpoint.name, FO_OUTCOME_DOWN), FO_OK);
+    fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS);
+    fixture_dispatch(&f);
+    cr_assert_eq(fixture_info(&f, endpoint.name).state, FO_STATE_DOWN);
+    fixture_destroy(&f);
+}
+
+Test(check, verdict_about_an_older_epoch_moves_nothing)
+{
+    struct fixture f;
+    struct fo_lease lease;
+    struct fo_endpoint *endpoint;
+
+    begin(&f, fo_check_tcp());
+    add(&f, 0, "127.0.0.1:1");
+    cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
+    endpoint = lease.endpoint;
+    cr_assert_not(fo__outcome_fell(endpoint->core, endpoint, 5, FO_REASON_CHECK_FAILED));
+    cr_assert_eq(state(&f, 0), FO_STATE_UP);
+    cr_assert(fo__outcome_fell(endpoint->core, endpoint, 0, FO_REASON_CHECK_FAILED));
+    cr_assert_not(fo__outcome_lift(endpoint->core, endpoint, 0));
+    cr_assert_eq(state(&f, 0), FO_STATE_DOWN);
+    cr_assert(fo__outcome_lift(endpoint->core, endpoint, 1));
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+    fixture_destroy(&f);
 }
 
 Test(check, host_added_down_is_lifted)
@@ -494,6 +536,32 @@ Test(check, interval_grows_while_a_host_is_down_and_is_short_again_when_it_is_up
         answer(&f, await_connection(&f, &server), "OK");
     close(await_connection(&f, &server)); /* fails: fast from here */
     cr_assert_eq(ms_between(&f, &server), 50);
+    fixture_destroy(&f);
+    server_close(&server);
+}
+
+Test(check, waits_no_longer_for_the_back_off_of_a_host_that_is_back)
+{
+    struct fixture f;
+    struct server server;
+    struct fo_check_config config = steady();
+    struct fo_endpoint_config endpoint = fixture_upsert("e0", 100, fixture_data(0));
+    uint64_t ms;
+
+    config.down_interval_max_ms = 1000000;
+    endpoint.min_weight = 1;
+    server_open(&server);
+    server_refuse(&server);
+    begin(&f, config);
+    endpoint.address = server.address;
+    cr_assert_eq(fo_balancer_update(f.balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
+    ms_until(&f, 0, FO_STATE_DOWN);
+    fixture_advance_ms(&f, 4000); /* the next one is seconds away */
+    fixture_pick_and_finish(&f, FO_OUTCOME_SUCCESS);
+    cr_assert_eq(state(&f, 0), FO_STATE_UP, "lifted by its trickle");
+    fixture_dispatch(&f);
+    ms = ms_until(&f, 0, FO_STATE_DOWN);
+    cr_assert_leq(ms, 201, "%d", (int)ms);
     fixture_destroy(&f);
     server_close(&server);
 }
