@@ -27,7 +27,8 @@ static double fall(const struct fo_weight_input *input, void *arg)
 static void begin(unsigned balancers)
 {
     const struct fo_weight_function weight = fo_weight_custom(rise, fall, NULL);
-    const struct world_plan plan = {.balancers = balancers, .names = 2, .weight = &weight};
+    const struct world_plan plan = {
+        .balancers = balancers, .names = 2, .weight = &weight, .ramp_ms = FO_RAMP_NONE};
 
     world_begin(&plan);
     steps = 0;

@@ -129,11 +129,12 @@ static void make_runtime(void)
     explore_check(fo_runtime_create(&config, &world.runtime) == FO_OK, "runtime");
 }
 
-static void make_group(void)
+static void make_group(const struct world_plan *plan)
 {
     struct fo_group_config config = fo_group_config_init();
 
     config.runtime = world.runtime;
+    config.trial.ramp_ms = plan->ramp_ms;
     explore_check(fo_group_create(&config, &world.group) == FO_OK, "group");
     atomic_store(&world.group->rng, 1); /* was the system's */
 }
@@ -145,6 +146,7 @@ static void make_balancer(unsigned at, const struct world_plan *plan)
     config.runtime = world.runtime;
     config.group = world.group;
     config.seed = 1;
+    config.trial.ramp_ms = plan->ramp_ms;
     config.row_limit = plan->row_limit != 0 ? plan->row_limit : EXPLORE_THREADS + 1;
     if (plan->weight != NULL)
         config.weight = *plan->weight;
@@ -169,7 +171,7 @@ void world_begin(const struct world_plan *plan)
     if (runtime == NULL)
         make_runtime();
     if (plan->balancers > 1)
-        make_group();
+        make_group(plan);
     for (unsigned i = 0; i < plan->balancers; i++)
         make_balancer(i, plan);
     world_dispatch();

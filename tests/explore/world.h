@@ -50,6 +50,7 @@ struct world_plan {
     unsigned names;     /* endpoints in each: "a", "b" … */
     unsigned row_limit; /* threads above it count in shared cells; 0: none does */
     const struct fo_weight_function *weight; /* NULL: the default */
+    uint32_t ramp_ms;                        /* as in fo_trial_config */
 };
 
 void world_begin(const struct world_plan *plan);

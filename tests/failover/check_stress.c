@@ -24,7 +24,7 @@ static struct {
     struct fo_group *group;
     struct fo_balancer *balancer[BALANCERS];
     struct server server[HOSTS];
-    char name[HOSTS][8];
+    char name[HOSTS][16];
     pthread_mutex_t lock; /* of the servers and the ring */
     struct fo_check_handle ring[RING];
     uint64_t begun;
