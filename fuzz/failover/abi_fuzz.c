@@ -112,14 +112,15 @@ static struct fo_trial_config trial_from(struct input *input)
     trial.backoff_ms = milliseconds_from(input);
     trial.backoff_max_ms = milliseconds_from(input);
     trial.timeout_ms = milliseconds_from(input);
+    trial.ramp_ms = milliseconds_from(input);
     if (input_below(input, 8) == 0)
-        trial.reserved[input_below(input, 3)] = input_byte(input);
+        trial.reserved[input_below(input, 2)] = input_byte(input);
     return trial;
 }
 
 static bool nothing_is_reserved(const struct fo_trial_config *trial)
 {
-    return trial->reserved[0] == 0 && trial->reserved[1] == 0 && trial->reserved[2] == 0;
+    return trial->reserved[0] == 0 && trial->reserved[1] == 0;
 }
 
 /** "Not below backoff_ms", whatever stands for 0. */
@@ -214,7 +215,8 @@ static void fuzz_runtime(struct input *input, struct stage *stage)
 
 static void fuzz_group(struct input *input, struct stage *stage)
 {
-    static const size_t ends[] = {END(fo_group_config, runtime), END(fo_group_config, trial)};
+    static const size_t ends[] = {END(fo_group_config, runtime), END(fo_group_config, trial),
+                                  END(fo_group_config, check)};
     struct fo_group_config theirs = fo_group_config_init();
     struct fo_group_config taken = fo_group_config_init();
     struct fo_group *group = NULL;
@@ -280,8 +282,11 @@ static bool levels_are_valid(const struct fo_level_config *levels)
 static bool config_is_valid(const struct fo_config *config, const struct stage *stage)
 {
     bool no_trial = config->trial.backoff_ms == 0 && config->trial.backoff_max_ms == 0 &&
-                    config->trial.timeout_ms == 0 && nothing_is_reserved(&config->trial);
+                    config->trial.timeout_ms == 0 && nothing_is_reserved(&config->trial) &&
+                    (config->trial.ramp_ms == 0 || config->trial.ramp_ms == FO_RAMP_NONE);
 
+    if (config->reserved != 0)
+        return false;
     if (!weight_is_valid(&config->weight) || !levels_are_valid(&config->levels) ||
         config->row_limit > 65535)
         return false;
@@ -295,6 +300,7 @@ static const size_t config_ends[] = {
     END(fo_config, trial),     END(fo_config, weight),       END(fo_config, seed),
     END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
     END(fo_config, log_arg),   END(fo_config, levels),       END(fo_config, key_load_factor),
+    END(fo_config, reserved),  END(fo_config, check),
 };
 
 static struct fo_config config_from(struct input *input, const struct stage *stage)
@@ -311,6 +317,8 @@ static struct fo_config config_from(struct input *input, const struct stage *sta
         input_below(input, 8) == 0 ? 65535u + input_below(input, 2) : input_byte(input);
     config.check_leases = input_bit(input);
     config.levels = levels_from(input);
+    config.reuse_recent_ms = input_bit(input) ? milliseconds_from(input) : 0;
+    config.reserved = input_below(input, 16) == 0 ? input_byte(input) : 0;
     return config;
 }
 
@@ -333,8 +341,8 @@ static void fuzz_configure(struct input *input, struct stage *stage)
     struct fo_config theirs = config_from(input, stage);
     struct fo_config taken = fo_config_init();
     struct claim claim = CLAIM(input, theirs, taken, config_ends);
-    bool valid =
-        claim.size_is_sane && weight_is_valid(&taken.weight) && levels_are_valid(&taken.levels);
+    bool valid = claim.size_is_sane && taken.reserved == 0 && weight_is_valid(&taken.weight) &&
+                 levels_are_valid(&taken.levels);
 
     MUST(fo_balancer_configure(stage->balancer, claim.memory) == (valid ? FO_OK : FO_EINVAL));
     free(claim.memory);
@@ -368,6 +376,7 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         END(fo_endpoint_config, min_weight), END(fo_endpoint_config, init_weight),
         END(fo_endpoint_config, tags),       END(fo_endpoint_config, data),
         END(fo_endpoint_config, reserved),   END(fo_endpoint_config, zone),
+        END(fo_endpoint_config, address),
     };
     struct input first = *input;
     struct endpoints endpoints = {.valid = true};
@@ -523,6 +532,7 @@ static void fuzz_status(struct input *input, struct stage *stage)
         END(fo_endpoint_info, drained), END(fo_endpoint_info, epoch),
         END(fo_endpoint_info, started), END(fo_endpoint_info, in_flight),
         END(fo_endpoint_info, level),   END(fo_endpoint_info, zone),
+        END(fo_endpoint_info, ramp),
     };
     struct fo_endpoint_info full = fo_endpoint_info_init();
     size_t size = size_from(input, ends, sizeof(ends) / sizeof(ends[0]), sizeof(full));
