@@ -262,7 +262,10 @@ static struct fo_balancer *visited_balancer(struct visit *visit)
 
     memset(visit, 0, sizeof(*visit));
     cr_assert_eq(fo_balancer_create(NULL, &balancer), FO_OK);
-    cr_assert_eq(fo_subscribe(balancer, FO_EVENT_ALL, look_around, visit, NULL), FO_OK);
+    /* Whether it was available for a moment depends on how fast the thread is. */
+    cr_assert_eq(fo_subscribe(balancer, FO_EVENT_ALL & ~(FO_EVENT_EXHAUSTED | FO_EVENT_AVAILABLE),
+                              look_around, visit, NULL),
+                 FO_OK);
     return balancer;
 }
 
