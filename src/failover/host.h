@@ -192,17 +192,25 @@ struct fo__host {
     _Atomic uint64_t trial_due_ns; /* when the wait for a trial is over, or was */
 };
 
+/** Its admission, in units of 2^-31, if it is of the word's epoch; else 0. */
+static inline uint32_t fo__host_admission_begun(const struct fo__host *host, uint64_t word)
+{
+    uint64_t admission = fo__load_relaxed(&host->admission);
+
+    return fo__word_epoch(admission) == fo__word_epoch(word)
+               ? (uint32_t)(admission >> FO__EPOCH_BITS)
+               : 0;
+}
+
 /** What the host of that word gets of its share, in units of 2^-31. */
 static inline uint32_t fo__host_admission(const struct fo__host *host, uint64_t word)
 {
-    uint64_t admission;
+    uint32_t begun;
 
     if (fo__likely((word & FO__FLAG_RAMP) == 0))
         return (uint32_t)FO__HEALTH_ONE;
-    admission = fo__load_relaxed(&host->admission);
-    return admission != 0 && fo__word_epoch(admission) == fo__word_epoch(word)
-               ? (uint32_t)(admission >> FO__EPOCH_BITS)
-               : FO__ADMISSION_FIRST;
+    begun = fo__host_admission_begun(host, word);
+    return begun != 0 ? begun : FO__ADMISSION_FIRST;
 }
 
 #endif

@@ -15,13 +15,6 @@ static uint64_t length_ns(struct fo_group *group)
     return ns - fo__rng_below(&group->rng, ns / 5 + 1);
 }
 
-static bool has_begun(const struct fo__host *host, uint64_t word)
-{
-    uint64_t admission = fo__load_relaxed(&host->admission);
-
-    return admission != 0 && fo__word_epoch(admission) == fo__word_epoch(word);
-}
-
 static void admit(struct fo__host *host, uint64_t word, uint64_t admission)
 {
     fo__store_relaxed(&host->admission, admission << FO__EPOCH_BITS | fo__word_epoch(word));
@@ -43,7 +36,7 @@ void fo__ramp_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t
         fo__timer_cancel(&runtime->timers, &host->timer);
         return;
     }
-    if (has_begun(host, word))
+    if (fo__host_admission_begun(host, word) != 0)
         return;
     host->ramp_began_ns = now_ns;
     host->ramp_ns = length_ns(host->group);
@@ -66,7 +59,7 @@ void fo__ramp_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t wo
     uint64_t elapsed_ns = now_ns - host->ramp_began_ns;
     double climbed;
 
-    if ((word & FO__FLAG_RAMP) == 0 || !has_begun(host, word))
+    if ((word & FO__FLAG_RAMP) == 0 || fo__host_admission_begun(host, word) == 0)
         return; /* armed for what is past: the host is queued */
     if (elapsed_ns >= host->ramp_ns) {
         end(host, word);

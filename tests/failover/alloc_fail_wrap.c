@@ -15,6 +15,7 @@
  */
 #include "dump.h"
 #include "fixture.h"
+#include "wrap.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -115,19 +116,6 @@ void free(void *block)
     __libc_free(block);
 }
 #endif
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **block, size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **block, size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
 
 void *__wrap_malloc(size_t size)
 {

@@ -11,6 +11,7 @@
  * Both proofs are tried on something guilty first.
  */
 #include "fixture.h"
+#include "wrap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,19 +34,6 @@
 /* ---- Counting allocations ----------------------------------------------------------------- */
 
 static _Atomic uint64_t allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
 
 void *__wrap_malloc(size_t size)
 {

@@ -4,6 +4,7 @@
  *
  * Names are looked up by the test, which decides what is found, and when. Time is virtual.
  */
+#include "counter.h"
 #include "resolve.h"
 
 #include "atfork.h"
@@ -21,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60
 #define S (1000 * FO__NS_PER_MS)
 #define MANY 1000u
 
@@ -100,25 +100,12 @@ static void hang(bool hangs)
 
 static void await(const uint32_t *counter, uint32_t wanted, const char *what)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&lock);
-    while (*counter < wanted)
-        must(pthread_cond_timedwait(&changed, &lock, &until) == 0, what);
-    must(*counter == wanted, what);
-    pthread_mutex_unlock(&lock);
+    must(counter_await(&lock, &changed, counter, wanted), what);
 }
 
 static uint32_t look(const uint32_t *counter)
 {
-    uint32_t value;
-
-    pthread_mutex_lock(&lock);
-    value = *counter;
-    pthread_mutex_unlock(&lock);
-    return value;
+    return counter_read(&lock, counter);
 }
 
 /* ---- Owners ------------------------------------------------------------------------------- */

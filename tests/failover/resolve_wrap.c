@@ -6,6 +6,7 @@
  */
 #include "resolve.h"
 #include "timer.h"
+#include "wrap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,20 +17,6 @@
 
 static __thread bool refuses;
 static _Atomic uint32_t told;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
 
 void *__wrap_malloc(size_t size)
 {

@@ -7,6 +7,7 @@
  */
 #include "atfork.h"
 #include "child.h"
+#include "counter.h"
 #include "workers.h"
 
 #include <dirent.h>
@@ -107,25 +108,12 @@ static void open_gate(struct task *task)
 /** Waits until a counter is as wanted, and not beyond. */
 static void await(const uint32_t *counter, uint32_t wanted, const char *what)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&lock);
-    while (*counter < wanted)
-        must(pthread_cond_timedwait(&changed, &lock, &until) == 0, what);
-    must(*counter == wanted, what);
-    pthread_mutex_unlock(&lock);
+    must(counter_await(&lock, &changed, counter, wanted), what);
 }
 
 static uint32_t look(const uint32_t *counter)
 {
-    uint32_t value;
-
-    pthread_mutex_lock(&lock);
-    value = *counter;
-    pthread_mutex_unlock(&lock);
-    return value;
+    return counter_read(&lock, counter);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------ */

@@ -11,8 +11,9 @@
  * What allocates on its own (glibc when a thread is made, the sanitizer for its stacks) is not seen.
  */
 #define _GNU_SOURCE
+#include "wrap.h"
+
 #include <pthread.h>
-#include <stddef.h>
 
 static pthread_rwlock_t gate = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
@@ -40,8 +41,6 @@ __attribute__((constructor)) static void guard_forks(void)
 }
 
 #define PASS(type, name, parameters, arguments)                                                    \
-    type __real_##name parameters;                                                                 \
-    type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters                                                                  \
     {                                                                                              \
         type result;                                                                               \
