@@ -34,22 +34,32 @@
 #define SOME 64
 #define MANY 4096
 
-/** The Weyl sequence tells in advance which columns come next: the next slot is called for. Of many
- * endpoints even that comes too late for what it points at, so there the slot of the pick after next is
- * called for, and the word and the cell of the next, whose slot the pick before has called for. */
+/** The Weyl sequence tells in advance which columns come next. */
+static inline const struct fo__slot *slot_ahead(const struct fo__slot *slots, uint64_t n,
+                                                struct fo__row *row, uint64_t picks)
+{
+    return &slots[fo__mul_high(fo__load_relaxed(&row->weyl) + picks * FO__GOLDEN, n)];
+}
+
+/** Of many, even the next slot would come too late for what it points at: the slot of the pick after next
+ * is called for, and the word and the cell of the next, whose slot the pick before has called for. */
+static inline void prefetch_ahead_of_many(const struct fo__slot *slots, uint64_t n,
+                                          struct fo__row *row)
+{
+    const struct fo__slot *next = slot_ahead(slots, n, row, 1);
+    const struct fo__cell *segment = fo__load_relaxed(&row->segment[next->cell.segment]);
+
+    __builtin_prefetch((const void *)next->word);
+    __builtin_prefetch((const char *)segment + next->cell.offset, 1);
+    __builtin_prefetch(slot_ahead(slots, n, row, 2));
+}
+
 static inline void prefetch_ahead(const struct fo__slot *slots, uint64_t n, struct fo__row *row)
 {
-    uint64_t x = fo__load_relaxed(&row->weyl);
-    const struct fo__slot *next = &slots[fo__mul_high(x + FO__GOLDEN, n)];
-
-    if (n >= MANY) {
-        const struct fo__cell *segment = fo__load_relaxed(&row->segment[next->cell.segment]);
-
-        __builtin_prefetch((const void *)next->word);
-        __builtin_prefetch((const char *)segment + next->cell.offset, 1);
-        next = &slots[fo__mul_high(x + 2 * FO__GOLDEN, n)];
-    }
-    __builtin_prefetch(next);
+    if (n >= MANY)
+        prefetch_ahead_of_many(slots, n, row);
+    else if (n >= SOME)
+        __builtin_prefetch(slot_ahead(slots, n, row, 1));
 }
 
 /* ---- The long way ------------------------------------------------------------------------ */
@@ -77,17 +87,22 @@ pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__
 
 /* ---- The short way ----------------------------------------------------------------------- */
 
-/** The first sample of a pick without limits was refused. */
-static __attribute__((noinline)) fo_status
-pick_again(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-           const struct fo__rcu_section *section, struct fo_lease *lease)
+/**
+ * The host of the first sample is not whole. A function of its own, with the section by value, so that
+ * the pick of a whole host keeps it in registers.
+ */
+static __attribute__((noinline)) fo_status pick_ill(struct fo__core *core, struct fo__row *row,
+                                                    struct fo__rcu_section section,
+                                                    struct fo_lease *lease)
 {
-    uint64_t word;
-    const struct fo__slot *slot =
-        fo__redraw(core, snapshot, row, snapshot->tier, &fo__no_limits, &word);
+    struct fo__snapshot *snapshot = fo__load_acquire(&core->snapshot);
+    const struct fo__slot *slot = fo__last_sample(snapshot, row);
+    uint64_t word = fo__load_acquire(slot->word);
 
+    if (!fo__accept(snapshot, slot, word, row))
+        slot = fo__redraw(core, snapshot, row, snapshot->tier, &fo__no_limits, &word);
     if (fo__likely(slot != NULL))
-        return fo__lease_take(core, row, slot, fo__lease_word(word), section, lease);
+        return fo__lease_take(core, row, slot, fo__lease_word(word), &section, lease);
     return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
@@ -112,8 +127,7 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
             return fo__lease_take(core, row, slot, fo__lease_word(word), &section, lease);
         return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
     }
-    if (tier->n >= SOME)
-        prefetch_ahead(&snapshot->slot[tier->first], tier->n, row);
+    prefetch_ahead(&snapshot->slot[tier->first], tier->n, row);
     slot = fo__first_sample_of(snapshot, tier, row);
     word = fo__load_acquire(slot->word);
     if (!fo__accept(snapshot, slot, word, row))
@@ -123,29 +137,43 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
     return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
+static inline fo_status pick_first(struct fo__core *core, const struct fo__snapshot *snapshot,
+                                   struct fo__row *row, const struct fo__rcu_section *section,
+                                   struct fo_lease *lease)
+{
+    const struct fo__slot *slot = fo__first_sample(snapshot, row);
+    uint64_t word = fo__load_acquire(slot->word);
+
+    if (fo__unlikely(!fo__word_is_whole(word)))
+        return pick_ill(core, row, *section, lease);
+    return fo__lease_take(core, row, slot, word, section, lease);
+}
+
+/** The same, of many; apart, for the registers that prefetching takes. */
+static __attribute__((noinline)) fo_status
+pick_of_many(struct fo__core *core, const struct fo__snapshot *snapshot, struct fo__row *row,
+             struct fo__rcu_section section, struct fo_lease *lease)
+{
+    prefetch_ahead_of_many(snapshot->slot, snapshot->n, row);
+    return pick_first(core, snapshot, row, &section, lease);
+}
+
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 {
     struct fo__core *core = (struct fo__core *)(void *)balancer;
     struct fo__row *row = fo__row_at_home(fo__load_relaxed(&core->gate));
     struct fo__rcu_section section;
-    struct fo__snapshot *snapshot;
-    const struct fo__slot *slot;
-    uint64_t word;
+    const struct fo__snapshot *snapshot;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
         return fo__attention(core) == FO__ATTENTION_LEVELS ? pick_from_tiers(core, lease)
                                                            : pick_aside(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
+    if (fo__unlikely(snapshot->n >= MANY))
+        return pick_of_many(core, snapshot, row, section, lease);
     if (snapshot->n >= SOME)
-        prefetch_ahead(snapshot->slot, snapshot->n, row);
-    slot = fo__first_sample(snapshot, row);
-    word = fo__load_acquire(slot->word);
-    if (fo__unlikely(!fo__word_is_whole(word))) {
-        if (!fo__accept_ill(snapshot, slot, word, row))
-            return pick_again(core, snapshot, row, &section, lease);
-        word |= FO__LEASE_IS_ILL;
-    }
-    return fo__lease_take(core, row, slot, word, &section, lease);
+        __builtin_prefetch(slot_ahead(snapshot->slot, snapshot->n, row, 1));
+    return pick_first(core, snapshot, row, &section, lease);
 }
 
 /* ---- Picks within limits ----------------------------------------------------------------- */
@@ -166,8 +194,7 @@ static fo_status pick_limited(struct fo__core *core, const struct fo_pick_option
     fo__limits_read(&limits, core, snapshot, options);
     if (fo__unlikely(snapshot->tier[0].level >= limits.level_limit))
         return pick_elsewhere(core, snapshot, row, &limits, lease);
-    if (snapshot->n >= SOME)
-        prefetch_ahead(snapshot->slot, snapshot->n, row);
+    prefetch_ahead(snapshot->slot, snapshot->n, row);
     slot = fo__first_sample(snapshot, row);
     if (fo__unlikely(!fo__accept_within(&limits, snapshot, slot, row, &word)))
         slot = fo__redraw(core, snapshot, row, snapshot->tier, &limits, &word);

@@ -54,6 +54,13 @@ static inline const struct fo__slot *fo__first_sample(const struct fo__snapshot 
     return fo__sample_at(snapshot->slot, snapshot->n, x);
 }
 
+/** What fo__first_sample() has just found; of a newer snapshot what it would have. */
+static inline const struct fo__slot *fo__last_sample(const struct fo__snapshot *snapshot,
+                                                     const struct fo__row *row)
+{
+    return fo__sample_at(snapshot->slot, snapshot->n, fo__load_relaxed(&row->weyl) - FO__GOLDEN);
+}
+
 /** As fo__first_sample(), of any tier, and at a run's beginning. */
 static inline const struct fo__slot *fo__first_sample_of(const struct fo__snapshot *snapshot,
                                                          const struct fo__tier *tier,
