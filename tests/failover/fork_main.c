@@ -379,6 +379,7 @@ static void count_released(const struct fo_event *event, void *arg)
 static void come_and_go(size_t member, void *arg)
 {
     struct storm *storm = arg;
+    uintptr_t times = 0;
     char name[8];
 
     snprintf(name, sizeof(name), "m%zu", member);
@@ -386,7 +387,9 @@ static void come_and_go(size_t member, void *arg)
         struct fo_lease lease;
         struct fo_subscription *subscription;
 
-        put(storm->balancer, name, NULL);
+        /* Other data each time: while the other thread holds a lease of it, the last incarnation of the
+         * name would be taken back, and its removal would never be followed by a release. */
+        put(storm->balancer, name, (void *)++times);
         if (fo_pick(storm->balancer, &lease) == FO_OK)
             fo_finish(&lease, FO_OUTCOME_FAILURE);
         must(fo_subscribe(storm->balancer, FO_EVENT_DOWN, count_released, storm, &subscription) ==
