@@ -166,9 +166,11 @@ static void dispatch(void)
 static void subscribe(struct subject *subject)
 {
     struct ear *ear = &subject->ears[subject->ear_count];
-    unsigned events = input_byte(&w.input) | (input_below(&w.input, 16) == 0 ? 1u << 8 : 0);
+    const unsigned known = (unsigned)FO_EVENT_ALL | (unsigned)FO_EVENT_WEIGHT;
+    unsigned events = input_byte(&w.input) |
+                      (input_below(&w.input, 4) == 0 ? 1u << (8 + input_below(&w.input, 4)) : 0);
     bool ends_itself = input_bit(&w.input);
-    bool valid = events != 0 && events <= (unsigned)FO_EVENT_ALL;
+    bool valid = events != 0 && (events & ~known) == 0;
 
     if (subject->ear_count == EARS)
         return;
