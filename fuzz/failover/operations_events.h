@@ -5,9 +5,9 @@
  * Each balancer has one listener from its birth to `closed` that hears all and holds every event
  * against the model:
  *
- *     (added ─► (updated | down | trial | recovered)* ─► removed)+ ─► released       … closed
+ *     (added ─► (updated | down | trial | recovered | weight)* ─► removed)+ ─► released     … closed
  *
- * with the states of one endpoint forming a chain, `released` once, with the incarnation's own data
+ * with the states and the weights of one endpoint forming chains, `released` once, with the incarnation's own data
  * and no lease open, and `closed` behind all of them. It may also run further steps of the input:
  * a listener may call any function of the library. Extra listeners come and go.
  */
@@ -39,6 +39,15 @@ static void check_state_event(const struct fo_event *event)
     }
 }
 
+static void check_weight_event(struct incarnation *incarnation, const struct fo_event *event)
+{
+    MUST(event->old_state == event->new_state && event->missed == 0);
+    MUST(event->old_weight >= 0 && event->new_weight >= 0);
+    MUST(event->old_weight != event->new_weight);
+    MUST(incarnation->told_weight < 0 || event->old_weight == incarnation->told_weight);
+    incarnation->told_weight = event->new_weight;
+}
+
 static void hear_of_endpoint(struct subject *subject, const struct fo_event *event)
 {
     struct incarnation *incarnation = find_id(subject, event->endpoint_id);
@@ -51,7 +60,11 @@ static void hear_of_endpoint(struct subject *subject, const struct fo_event *eve
     MUST(incarnation->is_told ==
          (event->kind != FO_EVENT_ADDED && event->kind != FO_EVENT_RELEASED));
     switch (event->kind) {
-    case FO_EVENT_ADDED: incarnation->is_told = incarnation->was_told = true; break;
+    case FO_EVENT_ADDED:
+        incarnation->is_told = incarnation->was_told = true;
+        incarnation->told_weight = -1;
+        break;
+    case FO_EVENT_WEIGHT: check_weight_event(incarnation, event); break;
     case FO_EVENT_REMOVED: incarnation->is_told = false; break;
     case FO_EVENT_RELEASED:
         MUST(incarnation->was_told && !incarnation->is_member && open_of(incarnation) == 0);
@@ -166,9 +179,11 @@ static void dispatch(void)
 static void subscribe(struct subject *subject)
 {
     struct ear *ear = &subject->ears[subject->ear_count];
-    unsigned events = input_byte(&w.input) | (input_below(&w.input, 16) == 0 ? 1u << 8 : 0);
+    const unsigned known = (unsigned)FO_EVENT_ALL | (unsigned)FO_EVENT_WEIGHT;
+    unsigned events = input_byte(&w.input) |
+                      (input_below(&w.input, 4) == 0 ? 1u << (8 + input_below(&w.input, 4)) : 0);
     bool ends_itself = input_bit(&w.input);
-    bool valid = events != 0 && events <= (unsigned)FO_EVENT_ALL;
+    bool valid = events != 0 && (events & ~known) == 0;
 
     if (subject->ear_count == EARS)
         return;

@@ -129,7 +129,8 @@ static struct subject *open_subject(struct input *input)
         config.weight = fo_weight_ratio();
     }
     MUST(fo_balancer_create(&config, &subject->balancer) == FO_OK);
-    MUST(fo_subscribe(subject->balancer, FO_EVENT_ALL, hear, subject, NULL) == FO_OK);
+    MUST(fo_subscribe(subject->balancer, FO_EVENT_ALL | FO_EVENT_WEIGHT, hear, subject, NULL) ==
+         FO_OK);
     note_weight(subject, &config.weight);
     subject->hosts = w.group != NULL ? w.hosts : subject->own_hosts;
     subject->next = w.subjects;

@@ -48,6 +48,7 @@ struct incarnation {
     bool was_told; /* added, ever */
     bool is_told;  /* added and not removed */
     fo_state told_state;
+    double told_weight; /* −1: of none since it was added */
 };
 
 struct member {

@@ -68,7 +68,8 @@ struct fo_config {
                                    last success, if that is less than this ago, so that its
                                    connection is kept warm and the others may be closed. Picks by key
                                    keep to their key. All threads count leases in one place, and every
-                                   pick takes the long way and reads the clock: not for many requests.
+                                   pick takes the long way and reads the clock, to within 10 ms: not for
+                                   many requests.
                                    A lease that is never finished ends all reuse. 0: never.
                                    fo_balancer_configure() changes it. */
     uint32_t reserved;   /**< Must be 0. */

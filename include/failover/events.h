@@ -17,6 +17,11 @@
  * Changes that come faster than they are delivered are merged: `missed` tells how many changes to or
  * from down were left out, and a removal that is taken back before it was told is not told, but as
  * `updated` if the configuration differs. `released` and `closed` are never merged and never lost.
+ *
+ * `weight` is told after a pause of 10 ms in which its host's changes are collected, so at most once in 10 ms
+ * for each endpoint, and after the changes of state in between. Its old weight is the new one of the
+ * `weight` before: what was told is a chain, and its end is true when nothing changes for 10 ms. While
+ * nobody has subscribed to it in a group, changes of weight cost what they ever did.
  */
 #ifndef FAILOVER_EVENTS_H
 #define FAILOVER_EVENTS_H
@@ -45,7 +50,11 @@ typedef enum fo_event_kind {
                                       share the traffic, or picks are refused (levels.h). No
                                       endpoint. */
     FO_EVENT_AVAILABLE = 1 << 9, /**< Something is healthy, the first time or again. No endpoint. */
-    FO_EVENT_ALL = (1 << 10) - 1
+    FO_EVENT_ALL = (1 << 10) - 1, /**< All of the above: what happens seldom. */
+    FO_EVENT_WEIGHT = 1 << 10     /**< What it is picked with has changed: by outcomes, a check, a
+                                       step of its ramp, an update. Up to 100 a second for each
+                                       endpoint, so it is not among FO_EVENT_ALL and must be asked
+                                       for by name: FO_EVENT_ALL | FO_EVENT_WEIGHT. */
 } fo_event_kind;
 
 /** The name of a kind, "down" for FO_EVENT_DOWN; "?" if unknown. Static, never NULL. */
@@ -53,7 +62,7 @@ FO_API const char *fo_event_kind_name(fo_event_kind kind);
 
 /** Why a host changed its state. */
 typedef enum fo_reason {
-    FO_REASON_NONE = 0,          /**< Not a change of state. */
+    FO_REASON_NONE = 0,          /**< Not a change of state; weight: it was never told of one. */
     FO_REASON_OUTCOME_DOWN = 1,  /**< Somebody reported FO_OUTCOME_DOWN. */
     FO_REASON_NO_HEALTH = 2,     /**< Failures took the live weight to 0. */
     FO_REASON_BACKOFF_OVER = 3,  /**< Time for a trial. */
@@ -77,13 +86,19 @@ struct fo_event {
     uint64_t endpoint_id; /**< The incarnation; 0 for those three. */
     void *data;           /**< The incarnation's data; NULL for those three. */
     fo_state old_state;   /**< For down, trial and recovered: before and after. For added, updated,
-                               removed and released: both the state as last told. For the three
+                               weight, removed and released: both the state as last told. For the three
                                without an endpoint 0, which is no fo_state. */
     fo_state new_state;
-    fo_reason reason;
-    uint32_t missed; /**< Changes to or from down since the last event of this endpoint that were
+    fo_reason reason; /**< For weight: of the change of state that was told last. */
+    uint32_t missed;  /**< Changes to or from down since the last event of this endpoint that were
                           merged into this one; left-out steps to and from trial do not count. */
-    double health;   /**< 0 … 1, belongs to new_state. */
+    double health;    /**< 0 … 1, belongs to new_state. */
+
+    /* For `weight`, else 0; in the unit of fo_endpoint_config.max_weight. */
+    double old_weight; /**< As last told; at first as it was when the first of this balancer's
+                            listeners to weights subscribed, or when `added` was told. */
+    double new_weight; /**< Health and ramp times max_weight, but at least min_weight; 0 while
+                            drained. */
 };
 
 /** A listener; see the rules on top and those for callbacks in base.h. `event` is not NULL. */
@@ -104,7 +119,8 @@ struct fo_subscription;
  * @return FO_OK, FO_NOMEM, FO_CLOSED; FO_EINVAL: a NULL argument or an unknown kind
  *
  * Any thread, also from a listener, concurrently with everything; for fo_balancer_destroy() see there.
- * Cold: takes a lock, allocates.
+ * Cold: takes a lock, allocates; a balancer's first subscription to FO_EVENT_WEIGHT is O(N) and waits for
+ * a grace period.
  */
 FO_API FO_MUST_USE fo_status fo_subscribe(struct fo_balancer *balancer, unsigned events,
                                           fo_event_fn listener, void *arg,
@@ -116,7 +132,7 @@ FO_API FO_MUST_USE fo_status fo_subscribe(struct fo_balancer *balancer, unsigned
  * When it returns, the listener does not run and never will, and `arg` may be freed. Called from that
  * listener itself: this is its last call, and `arg` may be freed when it returns.
  *
- * Once; any thread, also from a listener. Cold: waits for a running call of this listener, so hold no
+ * Once; any thread, also from a listener. Cold: takes locks, waits for a running call of this listener, so hold no
  * lock that the listener takes. Not after fo_balancer_destroy(), except from a listener of this
  * balancer.
  */

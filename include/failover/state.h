@@ -10,7 +10,8 @@
  *     fo_state_restore(b, NULL, text, length, NULL)
  *
  * A server that was down is down again, and gets its trial when the rest of its back-off is over: the
- * time between the two processes counts. A server that was up has its health again. What this process
+ * time between the two processes counts. Where there are checks (check.h) there are no trials: it waits
+ * until they pass, whatever the text says of trials. A server that was up has its health again. What this process
  * has learned itself is newer, and stays.
  *
  * The text, of which each line ends with a newline:

@@ -177,6 +177,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     }
     balancer->core.group_changes = &balancer->group->changes;
     balancer->core.group_is_shared = balancer->group->shared;
+    balancer->core.weight_listeners = &balancer->group->weight_listeners;
     fo__row_set_init(&balancer->core.rows, id, row_limit, seed);
     atomic_init(&balancer->core.gate, id);
     fo__review(&balancer->core, fo__load_relaxed(&balancer->core.snapshot));

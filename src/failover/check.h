@@ -63,7 +63,8 @@ struct fo__check {
 
     /* check_socket.c */
     enum fo__check_phase phase;
-    int fd;               /* watched; -1: none */
+    int fd;               /* -1: none */
+    uint32_t waits_for;   /* EPOLLIN or EPOLLOUT, for which it is watched; 0: it is not */
     uint32_t address_at;  /* which of several */
     uint32_t transferred; /* bytes sent, then bytes received */
     struct fo__socket_address peer;

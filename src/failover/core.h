@@ -59,7 +59,8 @@ struct fo__core {
     _Atomic uint64_t *group_changes;
     _Atomic uint64_t changes_seen;
     bool group_is_shared;
-    struct fo__tick_call *tick_call; /* the shared group's; else NULL */
+    struct fo__tick_call *tick_call;    /* the shared group's; else NULL */
+    _Atomic uint32_t *weight_listeners; /* the group's: balancers with listeners to weights */
 
     /* Endpoints whose host waits for a trial request; the attention of the same number in `gate`. */
     struct fo_endpoint *_Atomic offer[FO__OFFERS];

@@ -31,6 +31,7 @@ struct fo__endpoint_settings {
 #define FO__PENDING_UPDATED 2u
 #define FO__PENDING_REMOVED 4u
 #define FO__PENDING_RELEASED 8u
+#define FO__PENDING_WEIGHT 16u /* the dispatcher's own */
 
 /* An id is never reused: a serial number above the cell number. */
 #define FO__ID_INDEX_BITS 20
@@ -47,6 +48,9 @@ struct fo_endpoint {
     struct fo__endpoint_settings
         *_Atomic settings;  /* in a read section, or under the update lock */
     struct fo__counts base; /* what the rows' cell held when this incarnation began */
+
+    /* The dispatcher's, and begun by whoever listens to weights first (weighing.h). */
+    _Atomic double told_weight;
 
     /* Written by finishers when draining, and by threads without a row. */
     _Alignas(FO__CACHE_LINE) struct fo__release release;
@@ -77,7 +81,8 @@ struct fo_endpoint {
     uint64_t seen_word; /* the host word last told */
     bool in_batch;
     bool removed_told;
-    bool is_dead; /* told about and waited for; only its place in the queue keeps it */
+    bool is_dead;          /* told about and waited for; only its place in the queue keeps it */
+    fo_reason told_reason; /* of the change of state last told */
     struct fo_endpoint *batch_next;
 };
 

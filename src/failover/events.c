@@ -5,6 +5,7 @@
  *           ─► endpoint  ─► batch += it
  *           ─► balancer  ─► `closed`, free
  *           ─► group     ─► tick.c: sums of all its balancers
+ *     weighing.c, 10 ms later  ─► batch += endpoints of the hosts whose weights have changed
  *     batch ─► each endpoint: compare with what was told last, tell the difference in order
  *           ─► released?  ─► dead
  *           ─► its balancer: is anything healthy, and was it?
@@ -12,7 +13,7 @@
  *
  * Nothing is stored per event. An endpoint has pending bits (set by updates and the last finish) and
  * the host word that was told last; the events are their difference to now, always in the order
- * added, updated, state, removed, released. Hence the order per endpoint is right by construction, the
+ * added, updated, state, weight, removed, released. Hence the order per endpoint is right by construction, the
  * queue is bounded by the endpoints, and steps that happened in between are counted by the epoch.
  */
 #include "events.h"
@@ -24,6 +25,7 @@
 #include "review.h"
 #include "tick.h"
 #include "trial.h"
+#include "weighing.h"
 
 #include <failover/events.h>
 
@@ -43,8 +45,8 @@ static size_t deliver(struct fo_balancer *balancer, struct fo_event *event)
     return 1;
 }
 
-static size_t tell_kind(struct fo_endpoint *endpoint, fo_event_kind kind, fo_state old_state,
-                        fo_reason reason, uint32_t missed)
+/** What every event of an endpoint says: here that its state is as it was. */
+static struct fo_event event_of(const struct fo_endpoint *endpoint, fo_event_kind kind)
 {
     uint64_t word = endpoint->seen_word;
     struct fo_event event = {
@@ -52,18 +54,41 @@ static size_t tell_kind(struct fo_endpoint *endpoint, fo_event_kind kind, fo_sta
         .endpoint = fo_endpoint_name(endpoint),
         .endpoint_id = endpoint->id,
         .data = endpoint->data,
-        .old_state = old_state,
+        .old_state = fo__word_state(word),
         .new_state = fo__word_state(word),
-        .reason = reason,
         .health = fo__word_health(word) / (double)FO__HEALTH_ONE,
-        .missed = missed,
     };
+    return event;
+}
+
+static size_t tell_kind(struct fo_endpoint *endpoint, fo_event_kind kind, fo_state old_state,
+                        fo_reason reason, uint32_t missed)
+{
+    struct fo_event event = event_of(endpoint, kind);
+
+    endpoint->told_reason = reason;
+    event.old_state = old_state;
+    event.reason = reason;
+    event.missed = missed;
     return deliver(fo__balancer_of(endpoint->core), &event);
 }
 
 static size_t tell_membership(struct fo_endpoint *endpoint, fo_event_kind kind)
 {
-    return tell_kind(endpoint, kind, fo__word_state(endpoint->seen_word), FO_REASON_NONE, 0);
+    struct fo_event event = event_of(endpoint, kind);
+
+    return deliver(fo__balancer_of(endpoint->core), &event);
+}
+
+/** After its state was told, so that it is that of the same word. */
+static size_t tell_weight(struct fo_endpoint *endpoint)
+{
+    struct fo_event event = event_of(endpoint, FO_EVENT_WEIGHT);
+
+    if (!fo__weighing_differs(endpoint, endpoint->seen_word, &event.old_weight, &event.new_weight))
+        return 0;
+    event.reason = endpoint->told_reason;
+    return deliver(fo__balancer_of(endpoint->core), &event);
 }
 
 /** A host failed or is back: another may take its place in a core, or give it back. */
@@ -166,12 +191,15 @@ static size_t tell(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
     endpoint->telling |= fo__exchange_acq_rel(&endpoint->pending, 0);
     if (take_pending(endpoint, FO__PENDING_ADDED)) {
         endpoint->removed_told = false;
+        fo__weighing_begin(endpoint);
         told += tell_membership(endpoint, FO_EVENT_ADDED);
     }
     if (take_pending(endpoint, FO__PENDING_UPDATED))
         told += tell_membership(endpoint, FO_EVENT_UPDATED);
     if (!endpoint->removed_told)
         told += tell_state(runtime, endpoint);
+    if (take_pending(endpoint, FO__PENDING_WEIGHT) && !endpoint->removed_told)
+        told += tell_weight(endpoint);
     if (take_pending(endpoint, FO__PENDING_REMOVED)) {
         endpoint->removed_told = true;
         told += tell_membership(endpoint, FO_EVENT_REMOVED);
@@ -212,6 +240,7 @@ static void follow_host(struct fo_runtime *runtime, struct fo__host *host, uint6
     struct fo_group *group = host->group;
 
     fo__trial_follow(runtime, host, now_ns);
+    fo__weighing_follow(runtime, host, now_ns);
     if (host->check != NULL)
         fo__check_follow(host->check, now_ns);
     pthread_mutex_lock(&group->lock);
@@ -227,19 +256,36 @@ static void take_host(struct fo_runtime *runtime, struct fo__host *host, uint64_
     fo__node_taken(&host->node);
     if (fo__group_retire_host(host)) {
         fo__timer_cancel(&runtime->timers, &host->timer);
+        fo__weighing_forget(runtime, host);
         fo__group_free_host(host);
     } else {
         follow_host(runtime, host, now_ns);
     }
 }
 
-static void take_endpoint(struct fo_runtime *runtime, struct fo_endpoint *endpoint)
+static void take_endpoint(struct fo_runtime *runtime, struct fo_endpoint *endpoint, uint64_t now_ns)
 {
     fo__node_taken(&endpoint->node);
-    if (endpoint->is_dead)
+    if (endpoint->is_dead) {
         fo__members_free(endpoint);
-    else
+    } else {
         add_to_batch(runtime, endpoint);
+        fo__weighing_call(runtime, endpoint->host, now_ns); /* it may have another weight */
+    }
+}
+
+static void take_weighed(struct fo_runtime *runtime, uint64_t now_ns)
+{
+    struct fo__host *host;
+
+    while ((host = fo__weighing_take_due(runtime, now_ns)) != NULL) {
+        pthread_mutex_lock(&host->group->lock);
+        for (struct fo_endpoint *at = host->endpoints; at != NULL; at = at->host_next) {
+            at->telling |= FO__PENDING_WEIGHT;
+            add_to_batch(runtime, at);
+        }
+        pthread_mutex_unlock(&host->group->lock);
+    }
 }
 
 static void free_closed(struct fo_runtime *runtime)
@@ -267,7 +313,7 @@ static size_t take_node(struct fo_runtime *runtime, struct fo__node *node, uint6
         take_host(runtime, fo__container_of(node, struct fo__host, node), now_ns);
         break;
     case FO__NODE_ENDPOINT:
-        take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node));
+        take_endpoint(runtime, fo__container_of(node, struct fo_endpoint, node), now_ns);
         break;
     case FO__NODE_GROUP:
         fo__node_taken(node);
@@ -348,8 +394,10 @@ static uint64_t next_due_ns(const struct fo_runtime *runtime)
 {
     uint64_t timer_ns = fo__timers_next_ns(&runtime->timers);
     uint64_t tick_ns = fo__tick_next_ns(runtime);
+    uint64_t weighing_ns = fo__weighing_next_ns(runtime);
+    uint64_t next_ns = timer_ns < tick_ns ? timer_ns : tick_ns;
 
-    return timer_ns < tick_ns ? timer_ns : tick_ns;
+    return next_ns < weighing_ns ? next_ns : weighing_ns;
 }
 
 size_t fo__events_dispatch(struct fo_runtime *runtime)
@@ -368,6 +416,7 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
         run_timers(runtime, now_ns);
         told += take_queue(runtime, now_ns);
         fo__tick_run(runtime, now_ns);
+        take_weighed(runtime, now_ns);
         told += tell_batch(runtime);
         bury(runtime);
         if (fo__queue_is_empty(&runtime->queue))
@@ -377,34 +426,4 @@ size_t fo__events_dispatch(struct fo_runtime *runtime)
     if (!fo__queue_is_empty(&runtime->queue))
         fo__queue_wake(&runtime->queue);
     return told;
-}
-
-/* ---- Subscribing ------------------------------------------------------------------------- */
-
-fo_status fo_subscribe(struct fo_balancer *balancer, unsigned events, fo_event_fn listener,
-                       void *arg, struct fo_subscription **subscription)
-{
-    struct fo_subscription *made;
-    bool closing;
-
-    if (balancer == NULL || listener == NULL || events == 0 ||
-        (events & ~(unsigned)FO_EVENT_ALL) != 0)
-        return FO_EINVAL;
-    fo__cold_begin();
-    pthread_mutex_lock(&balancer->update_lock);
-    closing = balancer->closing;
-    pthread_mutex_unlock(&balancer->update_lock);
-    made = closing ? NULL : fo__listeners_add(&balancer->listeners, events, listener, arg);
-    fo__cold_end();
-    if (made == NULL)
-        return closing ? FO_CLOSED : FO_NOMEM;
-    if (subscription != NULL)
-        *subscription = made;
-    return FO_OK;
-}
-
-void fo_unsubscribe(struct fo_balancer *balancer, struct fo_subscription *subscription)
-{
-    if (balancer != NULL && subscription != NULL)
-        fo__listeners_remove(&balancer->listeners, subscription);
 }

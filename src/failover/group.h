@@ -26,7 +26,8 @@ struct fo_group {
 
     _Atomic uint64_t changes; /* of host words that not every balancer's sums have seen */
     struct fo__tick_call tick_call;
-    _Atomic uint64_t rng; /* jitter; the dispatcher's */
+    _Atomic uint32_t weight_listeners; /* balancers that have some (weighing.h) */
+    _Atomic uint64_t rng;              /* jitter; the dispatcher's */
 
     pthread_mutex_t lock;
     struct fo__names hosts;        /* under the lock */

@@ -171,7 +171,8 @@ struct fo__host {
     _Atomic uint64_t admission; /* in units of 2^-31, over the epoch that it is of; 0: none yet */
 
     /* Written by finishers. */
-    _Atomic uint32_t streak; /* successes in a row at the minimum */
+    _Atomic uint32_t streak;          /* successes in a row at the minimum */
+    _Atomic uint32_t weighing_called; /* its weights will be looked at (weighing.h) */
     struct fo__node node;
 
     /* Under the group lock. */
@@ -184,12 +185,17 @@ struct fo__host {
     enum fo__trial_phase phase;
     uint32_t phase_epoch; /* of the word that the phase belongs to */
     bool trial_was_out;   /* at the timer's last look */
-    uint64_t ramp_began_ns;
-    uint64_t ramp_ns; /* how long it takes */
+    bool is_weighed;      /* in the runtime's list of those whose weights are to be told */
 
     /* The dispatcher's, read by whoever saves state; a restore writes the second (state_restore.c). */
     _Atomic uint32_t trials_failed;
     _Atomic uint64_t trial_due_ns; /* when the wait for a trial is over, or was */
+
+    /* The dispatcher's. */
+    uint64_t ramp_began_ns;
+    uint64_t ramp_ns; /* how long it takes */
+    struct fo__host *weighed_next;
+    struct fo__host *weighed_previous;
 };
 
 /** Its admission, in units of 2^-31, if it is of the word's epoch; else 0. */

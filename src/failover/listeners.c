@@ -105,14 +105,18 @@ struct fo_subscription *fo__listeners_add(struct fo__listeners *listeners, unsig
     return subscription;
 }
 
-void fo__listeners_remove(struct fo__listeners *listeners, struct fo_subscription *subscription)
+unsigned fo__listeners_remove(struct fo__listeners *listeners, struct fo_subscription *subscription)
 {
+    unsigned events;
+
     pthread_mutex_lock(&listeners->lock);
+    events = subscription->events;
     subscription->ended = true;
     while (subscription->running && !pthread_equal(subscription->runner, pthread_self()))
         pthread_cond_wait(&listeners->returned, &listeners->lock);
     unref(listeners, subscription);
     pthread_mutex_unlock(&listeners->lock);
+    return events;
 }
 
 void fo__listeners_after_fork(struct fo__listeners *listeners)

@@ -33,8 +33,9 @@ void fo__listeners_call(struct fo__listeners *listeners, const struct fo_event *
 struct fo_subscription *fo__listeners_add(struct fo__listeners *listeners, unsigned events,
                                           fo_event_fn listener, void *arg);
 
-/** Waits for a running call of another thread. Outside the cold lock. */
-void fo__listeners_remove(struct fo__listeners *listeners, struct fo_subscription *subscription);
+/** Waits for a running call of another thread; returns what was subscribed to. Outside the cold lock. */
+unsigned fo__listeners_remove(struct fo__listeners *listeners,
+                              struct fo_subscription *subscription);
 
 /** In a child after fork(): calls that ran in threads of the parent are over. */
 void fo__listeners_after_fork(struct fo__listeners *listeners);

@@ -155,6 +155,8 @@ void fo__members_fini(struct fo_balancer *balancer)
 
     if (balancer->group->shared)
         fo__tick_leave(balancer);
+    if (balancer->weight_subscriptions > 0)
+        fo__sub_relaxed(&balancer->group->weight_listeners, 1);
     if (balancer->checks_leases)
         fo__lease_check_detach(&balancer->check);
     fo__row_set_fini(&balancer->core.rows);

@@ -49,6 +49,7 @@ struct fo_balancer {
     uint32_t free_count;
     uint32_t free_capacity; /* at least index_end */
     bool closing;
+    uint32_t weight_subscriptions;        /* to FO_EVENT_WEIGHT */
     struct fo__snapshot *closed_snapshot; /* made in advance: destroy cannot fail */
 
     /* Every balancer of the process, for fork(). */

@@ -200,6 +200,14 @@ static void count_change(struct fo__core *core)
         fo__tick_call(core->tick_call);
 }
 
+/** Weights are told on request only. */
+static void call_for_weighing(struct fo__core *core, struct fo__host *host)
+{
+    if (fo__load_relaxed(core->weight_listeners) != 0 &&
+        fo__exchange_acq_rel(&host->weighing_called, 1) == 0)
+        fo__queue_push(host->queue, &host->node);
+}
+
 /** One CAS and what must follow it in the same read section. */
 static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint64_t before,
                       uint64_t after)
@@ -222,6 +230,8 @@ static bool swap_word(struct fo__core *core, struct fo_endpoint *endpoint, uint6
      * pick that would be refused, or else the dispatcher, mends that. */
     if (slot == FO__NO_SLOT || is_transition(before, after))
         fo__queue_push(host->queue, &host->node);
+    if (fo__word_health(before) != fo__word_health(after))
+        call_for_weighing(core, host);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "ramp.h"
 
 #include "rng.h"
+#include "weighing.h"
 
 /* Steps of a ramp, and the shortest of them. */
 #define STEPS 64
@@ -61,6 +62,7 @@ void fo__ramp_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t wo
 
     if ((word & FO__FLAG_RAMP) == 0 || fo__host_admission_begun(host, word) == 0)
         return; /* armed for what is past: the host is queued */
+    fo__weighing_call(runtime, host, now_ns);
     if (elapsed_ns >= host->ramp_ns) {
         end(host, word);
         return;

@@ -7,7 +7,7 @@ uint64_t fo__recent_now_ns(const struct fo__core *core)
 {
     if ((fo__attention(core) & FO__ATTENTION_RECENT) == 0)
         return 0;
-    return fo__clock_now_ns(core->clock);
+    return fo__clock_coarse_ns(core->clock);
 }
 
 static bool is_long_ago(const struct fo__core *core, uint64_t now_ns)
@@ -38,7 +38,7 @@ void fo__recent_finish(struct fo__core *core, uint64_t endpoint_id, bool succeed
 {
     if (succeeded) {
         fo__store_relaxed(&core->recent.id, endpoint_id);
-        fo__store_relaxed(&core->recent.finished_ns, fo__clock_now_ns(core->clock));
+        fo__store_relaxed(&core->recent.finished_ns, fo__clock_coarse_ns(core->clock));
     }
     fo__sub_relaxed(&core->recent.open, 1);
 }

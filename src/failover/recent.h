@@ -8,9 +8,10 @@
  * two requests overlap, picks are spread by weight as ever: then there is traffic enough for all.
  *
  * That nothing is in flight is for the whole balancer to know, so while the setting is on each lease
- * is counted in one shared word, all picks take the long way, and each finish reads the clock. Leases
- * that were picked before it was on are not counted, those picked while it was are counted back
- * afterwards: the lease has a bit that says so. A lease that is never finished ends all reuse.
+ * is counted in one shared word, all picks take the long way, and each finish reads the clock: the
+ * coarse one, since a tick is nothing beside the pauses that it is about. Leases that were picked before
+ * it was on are not counted, those picked while it was are counted back afterwards: the lease has a bit
+ * that says so. A lease that is never finished ends all reuse.
  *
  * Source: reuseRecentResource() of simple-failover-java's PartitionFailover.
  */

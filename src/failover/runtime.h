@@ -38,6 +38,8 @@ struct fo_runtime {
     struct fo_endpoint **batch_last;
     struct fo_endpoint *dead;    /* released and told: to be freed after a grace period */
     struct fo_group *ticking;    /* their balancers' sums are kept up to date (tick.h) */
+    struct fo__host *weighed;    /* their endpoints' weights are to be told (weighing.h) */
+    uint64_t weighed_due_ns;     /* when, if there are any */
     struct fo_balancer *regroup; /* their cores may have changed: to be published anew */
 };
 

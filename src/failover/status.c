@@ -101,6 +101,7 @@ const char *fo_event_kind_name(fo_event_kind kind)
     case FO_EVENT_CLOSED: return "closed";
     case FO_EVENT_EXHAUSTED: return "exhausted";
     case FO_EVENT_AVAILABLE: return "available";
+    case FO_EVENT_WEIGHT: return "weight";
     case FO_EVENT_ALL: break;
     }
     return "?";

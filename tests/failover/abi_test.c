@@ -24,7 +24,7 @@ ENDS_IN(fo_check_target, reserved);
 ENDS_IN(fo_config, check);
 ENDS_IN(fo_endpoint_config, address);
 ENDS_IN(fo_endpoint_info, ramp);
-ENDS_IN(fo_event, health);
+ENDS_IN(fo_event, new_weight);
 ENDS_IN(fo_explanation, probability);
 ENDS_IN(fo_group_config, check);
 ENDS_IN(fo_lease, reserved_wide);

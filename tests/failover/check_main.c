@@ -7,6 +7,7 @@
  */
 #include "check.h"
 #include "child.h"
+#include "counter.h"
 #include "fixture.h"
 #include "server.h"
 #include "stress.h"
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 30000
@@ -704,18 +704,26 @@ static void end_while_checks_run(void)
     server_close(&server);
 }
 
-static _Atomic bool is_closed;
+static struct {
+    uint32_t down;
+    uint32_t recovered;
+    uint32_t closed;
+} told; /* by the default runtime's thread; under the lock */
 
-static void hear_closed(const struct fo_event *event, void *arg)
+static void hear(const struct fo_event *event, void *arg)
 {
-    (void)event;
     (void)arg;
-    atomic_store(&is_closed, true);
+    pthread_mutex_lock(&lock);
+    told.down += event->kind == FO_EVENT_DOWN;
+    told.recovered += event->kind == FO_EVENT_RECOVERED;
+    told.closed += event->kind == FO_EVENT_CLOSED;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
 }
 
-static void nap(void)
+static void await_told(const uint32_t *counter, uint32_t wanted, const char *what)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    must(counter_await(&lock, &changed, counter, wanted), what);
 }
 
 static void default_runtime_checks_too(void)
@@ -730,20 +738,17 @@ static void default_runtime_checks_too(void)
     config.check.interval_ms = 5;
     config.check.timeout_ms = PATIENCE_MS;
     must(fo_balancer_create(&config, &balancer) == FO_OK, "no balancer");
-    must(fo_subscribe(balancer, FO_EVENT_CLOSED, hear_closed, NULL, NULL) == FO_OK, "no listener");
+    must(fo_subscribe(balancer, FO_EVENT_ALL, hear, NULL, NULL) == FO_OK, "no listener");
     endpoint.address = server.address;
     must(fo_balancer_update(balancer, &endpoint, 1, NULL, 0, NULL) == FO_OK, "no update");
-    for (int i = 0; i < 3; i++) {
+    for (uint32_t i = 1; i <= 3; i++) {
         server_refuse(&server);
-        while (state_of(balancer) != FO_STATE_DOWN)
-            nap();
+        await_told(&told.down, i, "it does not go down");
         server_listen(&server);
-        while (state_of(balancer) != FO_STATE_UP)
-            nap();
+        await_told(&told.recovered, i, "it does not come back");
     }
     fo_balancer_destroy(balancer);
-    while (!atomic_load(&is_closed))
-        nap();
+    await_told(&told.closed, 1, "no end is told");
     server_close(&server);
 }
 

@@ -7,6 +7,7 @@
  *     at the end     with all servers well every host comes back; then the balancers go while checks
  *                    run, and the runtime has nothing left
  */
+#include "counter.h"
 #include "server.h"
 #include "stress.h"
 
@@ -25,13 +26,14 @@ static struct {
     struct fo_balancer *balancer[BALANCERS];
     struct server server[HOSTS];
     char name[HOSTS][16];
-    pthread_mutex_t lock; /* of the servers and the ring */
+    pthread_mutex_t lock; /* of the servers, the ring and closed */
+    pthread_cond_t closes;
+    uint32_t closed;
     struct fo_check_handle ring[RING];
     uint64_t begun;
     _Atomic bool all_well;
     _Atomic bool stops;
     _Atomic bool driver_stops;
-    _Atomic uint32_t closed;
     _Atomic uint64_t checks;
 } test;
 
@@ -161,7 +163,10 @@ static void hear_closed(const struct fo_event *event, void *arg)
 {
     (void)event;
     (void)arg;
-    atomic_fetch_add(&test.closed, 1);
+    pthread_mutex_lock(&test.lock);
+    test.closed++;
+    pthread_cond_broadcast(&test.closes);
+    pthread_mutex_unlock(&test.lock);
 }
 
 static bool see_up(const struct fo_endpoint_info *info, void *arg)
@@ -210,7 +215,7 @@ static void make(struct fo_check_config check)
     atomic_store(&test.all_well, false);
     atomic_store(&test.stops, false);
     atomic_store(&test.driver_stops, false);
-    atomic_store(&test.closed, 0);
+    test.closed = 0;
 }
 
 static void run(struct fo_check_config check, double seconds)
@@ -234,8 +239,8 @@ static void run(struct fo_check_config check, double seconds)
     for (int i = 0; i < BALANCERS; i++)
         fo_balancer_destroy(test.balancer[i]);
     fo_group_destroy(test.group);
-    while (atomic_load(&test.closed) < BALANCERS)
-        nap_us(1000);
+    stress_check(counter_await(&test.lock, &test.closes, &test.closed, BALANCERS),
+                 "the end of %d balancers", BALANCERS);
     atomic_store(&test.driver_stops, true);
     stress_join(driver);
     while (fo_runtime_destroy(test.runtime) == FO_BUSY)
@@ -248,6 +253,7 @@ int main(int argc, char **argv)
     double seconds = options.seconds / 3.0;
 
     pthread_mutex_init(&test.lock, NULL);
+    pthread_cond_init(&test.closes, NULL);
     for (int i = 0; i < HOSTS; i++) {
         snprintf(test.name[i], sizeof(test.name[i]), "h%d", i);
         server_open(&test.server[i]);

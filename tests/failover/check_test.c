@@ -2,23 +2,59 @@
  *
  * Checks: real sockets on this machine, virtual time.
  *
- * A dispatch serves sockets before timers, so a server that has answered by then is never late.
+ * A dispatch serves sockets before timers, so a server that has answered by then is never late. All
+ * connections of this program are made by connect() below, which counts them, and may meet itself.
  */
 #include "fixture.h"
 #include "outcome.h"
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define INTERVAL_MS 100
 #define TIMEOUT_MS 200
+
+/* ---- In place of the C library's ----------------------------------------------------------- */
+
+static in_port_t counted_port; /* whose connections are counted, in network order; 0: nobody's */
+static size_t connections;
+static bool meets_itself; /* who connects comes from the port that he goes to, if it is free */
+
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    const struct sockaddr_in *in = (const void *)address;
+    int result;
+
+    if (meets_itself && in->sin_family == AF_INET)
+        (void)bind(fd, address, length); /* not a second time */
+    result = (int)syscall(SYS_connect, fd, address, length);
+    if (in->sin_family == AF_INET && in->sin_port == counted_port && result != 0 &&
+        errno == EINPROGRESS)
+        connections++; /* whoever asks how it went hears something else */
+    return result;
+}
+
+/** Connections to that server, begun since the last call. */
+static size_t connections_to(const struct server *server)
+{
+    size_t count = connections;
+
+    counted_port = server->bound.sin_port;
+    connections = 0;
+    return count;
+}
+
+/* ---- A host that is checked ----------------------------------------------------------------- */
 
 /** Every 100 ms sharp, for all hosts. */
 static struct fo_check_config steady(void)
@@ -398,53 +434,94 @@ Test(check, of_a_removed_endpoint_rests_until_it_is_back)
     server_close(&server);
 }
 
-Test(check, of_many_balancers_is_one_for_each_host)
-{
-    enum { BALANCERS = 1000, HOSTS = 8 };
-    static struct fo_balancer *balancers[BALANCERS];
+/* A thousand topics on the same eight brokers. */
+enum { BALANCERS = 1000, BROKERS = 8 };
+
+struct crowd {
     struct fixture f;
-    struct server servers[HOSTS];
-    struct fo_group_config of_group = fo_group_config_init();
+    struct server servers[BROKERS];
     struct fo_group *group;
+    struct fo_balancer *balancers[BALANCERS];
+};
+
+static void crowd_open(struct crowd *crowd, struct fo_check_config check)
+{
+    struct fo_group_config of_group = fo_group_config_init();
     struct fo_config config = fo_config_init();
 
-    fixture_init(&f);
-    of_group.runtime = f.runtime;
-    of_group.check = steady();
-    cr_assert_eq(fo_group_create(&of_group, &group), FO_OK);
-    config.group = group;
-    for (size_t i = 0; i < HOSTS; i++)
-        server_open(&servers[i]);
+    fixture_init(&crowd->f);
+    of_group.runtime = crowd->f.runtime;
+    of_group.check = check;
+    cr_assert_eq(fo_group_create(&of_group, &crowd->group), FO_OK);
+    config.group = crowd->group;
+    for (size_t i = 0; i < BROKERS; i++)
+        server_open(&crowd->servers[i]);
     for (size_t b = 0; b < BALANCERS; b++) {
-        struct fo_endpoint_config upserts[HOSTS];
+        struct fo_endpoint_config upserts[BROKERS];
 
-        cr_assert_eq(fo_balancer_create(&config, &balancers[b]), FO_OK);
-        for (size_t i = 0; i < HOSTS; i++)
-            upserts[i] = fo_endpoint_config_init(servers[i].address);
-        cr_assert_eq(fo_balancer_update(balancers[b], upserts, HOSTS, NULL, 0, NULL), FO_OK);
+        cr_assert_eq(fo_balancer_create(&config, &crowd->balancers[b]), FO_OK);
+        for (size_t i = 0; i < BROKERS; i++)
+            upserts[i] = fo_endpoint_config_init(crowd->servers[i].address);
+        cr_assert_eq(fo_balancer_update(crowd->balancers[b], upserts, BROKERS, NULL, 0, NULL),
+                     FO_OK);
     }
-    fixture_advance_ms(&f, INTERVAL_MS); /* after it every host was checked once */
-    for (size_t i = 0; i < HOSTS; i++)
-        server_count(&servers[i]);
-    fixture_advance_ms(&f, 10 * INTERVAL_MS);
-    for (size_t i = 0; i < HOSTS; i++)
-        cr_assert_eq(server_count(&servers[i]), 10);
+    fixture_advance_ms(&crowd->f, INTERVAL_MS); /* after it every host was checked once */
+}
 
-    /* One is frozen: each check hangs for two intervals, and then the next begins. */
-    server_freeze(&servers[3]);
-    fixture_advance_ms(&f, INTERVAL_MS + 3 * TIMEOUT_MS + 3);
+static void crowd_close(struct crowd *crowd)
+{
+    for (size_t b = 0; b < BALANCERS; b++)
+        fo_balancer_destroy(crowd->balancers[b]);
+    fo_group_destroy(crowd->group);
+    fixture_dispatch(&crowd->f);
+    fixture_destroy(&crowd->f);
+    for (size_t i = 0; i < BROKERS; i++)
+        server_close(&crowd->servers[i]);
+}
+
+static void expect_down_in_all(struct crowd *crowd, size_t i)
+{
     for (size_t b = 0; b < BALANCERS; b++) {
         struct fo_endpoint_info info = fo_endpoint_info_init();
-        cr_assert_eq(fo_endpoint_status(balancers[b], servers[3].address, &info), FO_OK);
+
+        cr_assert_eq(fo_endpoint_status(crowd->balancers[b], crowd->servers[i].address, &info),
+                     FO_OK);
         cr_assert_eq(info.state, FO_STATE_DOWN);
     }
-    for (size_t b = 0; b < BALANCERS; b++)
-        fo_balancer_destroy(balancers[b]);
-    fo_group_destroy(group);
-    fixture_dispatch(&f);
-    fixture_destroy(&f);
-    for (size_t i = 0; i < HOSTS; i++)
-        server_close(&servers[i]);
+}
+
+Test(check, of_many_balancers_is_one_for_each_host)
+{
+    static struct crowd crowd;
+
+    crowd_open(&crowd, steady());
+    for (size_t i = 0; i < BROKERS; i++)
+        server_count(&crowd.servers[i]);
+    fixture_advance_ms(&crowd.f, 10 * INTERVAL_MS);
+    for (size_t i = 0; i < BROKERS; i++)
+        cr_assert_eq(server_count(&crowd.servers[i]), 10);
+
+    /* One is frozen: each check hangs for two intervals, and then the next begins. */
+    server_freeze(&crowd.servers[3]);
+    fixture_advance_ms(&crowd.f, INTERVAL_MS + 3 * TIMEOUT_MS + 3);
+    expect_down_in_all(&crowd, 3);
+    crowd_close(&crowd);
+}
+
+Test(check, of_many_balancers_is_one_each_interval_for_a_frozen_host_too)
+{
+    static struct crowd crowd;
+    struct fo_check_config config = steady();
+
+    config.timeout_ms = INTERVAL_MS / 2;
+    crowd_open(&crowd, config);
+    server_freeze(&crowd.servers[3]);
+    fixture_advance_ms(&crowd.f, 4 * INTERVAL_MS);
+    expect_down_in_all(&crowd, 3);
+    connections_to(&crowd.servers[3]);
+    fixture_advance_ms(&crowd.f, 10 * INTERVAL_MS);
+    cr_assert_eq(connections_to(&crowd.servers[3]), 10);
+    crowd_close(&crowd);
 }
 
 Test(check, first_ones_are_spread_over_one_interval)
@@ -684,6 +761,26 @@ Test(check, connects_to_unix_sockets)
     snprintf(path + 1, sizeof(path) - 1, "check_test.%d", (int)getpid());
     snprintf(address, sizeof(address), "unix:@%s", path + 1);
     check_unix(address, path, (socklen_t)strlen(path + 1) + 1);
+}
+
+/** Nobody listens at that port, and the kernel gives it to the check to come from. */
+Test(check, that_meets_itself_has_found_no_server)
+{
+    struct fixture f;
+    struct server server;
+    struct fo_check_config config = steady();
+
+    config.fall = 1;
+    server_open(&server);
+    begin(&f, config);
+    add(&f, 0, server.address);
+    connections_to(&server);
+    server_close(&server);
+    meets_itself = true;
+    fixture_advance_ms(&f, INTERVAL_MS);
+    cr_assert_eq(connections_to(&server), 1, "it has met itself");
+    cr_assert_eq(state(&f, 0), FO_STATE_DOWN);
+    fixture_destroy(&f);
 }
 
 /* ---- Limits -------------------------------------------------------------------------------- */

@@ -177,8 +177,8 @@ static void subscribe_for_a_while(struct fo_balancer *balancer, uint64_t *random
     _Atomic uint32_t heard;
 
     atomic_init(&heard, 0);
-    stress_check(fo_subscribe(balancer, FO_EVENT_ALL, hear_for_a_while, &heard, &subscription) ==
-                     FO_OK,
+    stress_check(fo_subscribe(balancer, FO_EVENT_ALL | FO_EVENT_WEIGHT, hear_for_a_while, &heard,
+                              &subscription) == FO_OK,
                  "subscribe");
     pick_and_finish(balancer, random);
     fo_unsubscribe(balancer, subscription);

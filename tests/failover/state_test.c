@@ -5,6 +5,7 @@
 #include "dump.h"
 #include "fixture.h"
 #include "hash.h"
+#include "server.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -343,6 +344,37 @@ Test(state, a_host_that_was_added_down_waits_as_long_as_the_text_says)
     cr_assert_eq(restored(&f, sealed(1, "down 300 1 e0\n")).restored, 1);
     cr_assert_eq(ms_until_trial(&f, "e0"), 300);
     fixture_destroy(&f);
+}
+
+/** An hour's back-off, and servers that are there: it is the check that brings the host back. */
+Test(state, a_host_that_has_a_check_waits_for_that_and_not_for_a_trial)
+{
+    const char *text;
+    struct fixture f;
+    struct server server;
+    struct fo_config config;
+    struct fo_endpoint_config endpoint = fixture_upsert("e0", 100, fixture_data(0));
+
+    server_open(&server);
+    fixture_init(&f);
+    config = config_of(&f);
+    config.trial.backoff_max_ms = 3600000;
+    config.check = fo_check_tcp();
+    config.check.rise = 1;
+    fixture_balancer(&f, &config);
+    endpoint.address = server.address;
+    cr_assert_eq(fo_balancer_update(f.balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
+    fixture_dispatch(&f);
+    text = sealed(1, "down 3600000 9 e0\n");
+    cr_assert_eq(restored(&f, text).restored, 1);
+    fixture_dispatch(&f);
+    cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_DOWN);
+    fixture_advance_ms(&f, 10000);
+    cr_assert_eq(fixture_info(&f, "e0").state, FO_STATE_UP);
+    cr_assert_str_eq(fixture_story(&f),
+                     "added e0, down e0 (restored), recovered e0 (check passed)");
+    fixture_destroy(&f);
+    server_close(&server);
 }
 
 Test(state, in_a_group_is_restored_for_all_its_balancers)

@@ -76,12 +76,13 @@ Test(status, has_a_name_for_every_verdict)
 
 Test(status, has_a_name_for_every_kind_of_event)
 {
-    static const char *const names[] = {"added",   "updated",  "down",   "trial",     "recovered",
-                                        "removed", "released", "closed", "exhausted", "available"};
+    static const char *const names[] = {"added",     "updated",   "down",     "trial",
+                                        "recovered", "removed",   "released", "closed",
+                                        "exhausted", "available", "weight"};
 
-    for (int bit = 0; bit < 10; bit++)
+    for (int bit = 0; bit < 11; bit++)
         cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << bit)), names[bit]);
-    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 10)), "?");
+    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 11)), "?");
     cr_expect_str_eq(fo_event_kind_name((fo_event_kind)0), "?");
     cr_expect_str_eq(fo_event_kind_name(FO_EVENT_ALL), "?");
     cr_expect_eq(FO_EVENT_ALL, 1023);

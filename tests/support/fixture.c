@@ -61,6 +61,8 @@ static void record(struct fixture *f, size_t opened, const struct fo_event *even
     copy->reason = event->reason;
     copy->health = event->health;
     copy->missed = event->missed;
+    copy->old_weight = event->old_weight;
+    copy->new_weight = event->new_weight;
 }
 
 static void hear(const struct fo_event *event, void *arg)

@@ -39,6 +39,8 @@ struct fixture_event {
     fo_reason reason;
     double health;
     uint32_t missed;
+    double old_weight;
+    double new_weight;
 };
 
 /* What a fixture records: all that has an endpoint, and `closed`. */
