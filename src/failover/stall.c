@@ -48,13 +48,13 @@ static void learn(struct fo__stall *stall, uint64_t latency_ns)
     stall->latencies++;
 }
 
-/** What 99 % of the latencies are below; 0: none is known. */
+/** What 99 % of the latencies are below, and all but one if they are few; 0: too few are known. */
 static uint64_t usual_ns(const struct fo__stall *stall)
 {
-    uint32_t above = stall->latencies / 100;
+    uint32_t above = stall->latencies < 200 ? 1 : stall->latencies / 100;
     uint32_t bucket = FO__STALL_BUCKETS;
 
-    if (stall->latencies == 0)
+    if (stall->latencies <= above)
         return 0;
     while (stall->latency[--bucket] <= above)
         above -= stall->latency[bucket];
@@ -63,16 +63,20 @@ static uint64_t usual_ns(const struct fo__stall *stall)
 
 static void follow_mark(struct fo__stall *stall, const struct fo__stall_look *look)
 {
+    uint64_t failed = look->finished - look->succeeded;
+
     if (stall->mark_ns != 0 && look->finished >= stall->mark_started) {
         uint64_t latency_ns = look->now_ns - stall->mark_ns;
         uint64_t look_ns = look->now_ns - stall->last.now_ns;
 
-        learn(stall, latency_ns > look_ns ? latency_ns - look_ns : 0);
+        if (failed == stall->mark_failed)
+            learn(stall, latency_ns > look_ns ? latency_ns - look_ns : 0);
         stall->mark_ns = 0;
     }
     if (stall->mark_ns == 0 && look->started > look->finished) {
         stall->mark_ns = look->now_ns;
         stall->mark_started = look->started;
+        stall->mark_failed = failed;
     }
 }
 
@@ -86,7 +90,8 @@ void fo__stall_reset(struct fo__stall *stall, const struct fo__stall_look *look)
     stall->hangs = false;
 }
 
-/** When the third of those that are open was started, as if they had come evenly since the last look. */
+/** When the third of those that are open was started, at the earliest, if they came evenly since the last look. What
+ * succeeded since that look was started before all of them, and is taken to have ended before the third. */
 static uint64_t third_came_ns(const struct fo__stall *stall, const struct fo__stall_look *look)
 {
     uint64_t came = look->started - stall->last.started;
@@ -95,7 +100,7 @@ static uint64_t third_came_ns(const struct fo__stall *stall, const struct fo__st
 
     if (came == 0 || after_third >= came)
         return stall->last.now_ns;
-    return look->now_ns - look_ns / came * after_third;
+    return look->now_ns - look_ns / came * (after_third + 1);
 }
 
 bool fo__stall_look_at(struct fo__stall *stall, const struct fo__stall_look *look,
@@ -104,16 +109,13 @@ bool fo__stall_look_at(struct fo__stall *stall, const struct fo__stall_look *loo
     bool succeeded = look->succeeded != stall->last.succeeded;
     bool some_open = look->started - look->finished >= FO__STALL_OPEN;
 
-    if (succeeded || !some_open)
-        stall->since_ns = look->now_ns;
-    else if (fo__stall_open(stall) < FO__STALL_OPEN)
+    if (some_open && fo__stall_open(stall) < FO__STALL_OPEN)
         stall->since_ns = third_came_ns(stall, look);
-    if (stall->hangs && succeeded) {
+    else if (succeeded || !some_open)
+        stall->since_ns = look->now_ns;
+    if (succeeded)
         stall->hangs = false;
-        stall->mark_ns = 0;
-    }
-    if (!stall->hangs)
-        follow_mark(stall, look);
+    follow_mark(stall, look);
     stall->last = *look;
     if (some_open && look->now_ns - stall->since_ns >= fo__stall_limit_ns(stall, limit_ns))
         stall->hangs = true;

@@ -15,8 +15,9 @@
  * How long they take is seen without a clock read in a pick or finish: with first in, first out, the
  * request that finishes now is the one that started when `started` was what `finished` is now. One
  * mark at a time is enough: the count of starts at some look, and the look at which the finishes have come
- * up to it. The truth may be shorter by one look on either side, so one look is taken off. Latencies
- * while the host hangs do not count: they are what the limit is there to find.
+ * up to it. The truth may be shorter by one look on either side, so one look is taken off. A mark that
+ * saw a failure tells of a caller's patience and not of the host, and does not count. A hang that ends
+ * well is one latency, and the longest few are left out: the host is not given more time for it.
  *
  * Quantile: a histogram of four buckets for each doubling, halved when it is full (as HdrHistogram does,
  * by Gil Tene). Plain arithmetic; the caller has the clock and the lock.
@@ -43,6 +44,7 @@ struct fo__stall {
     struct fo__stall_look last;
     uint64_t since_ns; /* three are open and none has succeeded since then */
     uint64_t mark_started;
+    uint64_t mark_failed;
     uint64_t mark_ns; /* 0: no mark */
     uint8_t latency[FO__STALL_BUCKETS];
     uint32_t latencies;
