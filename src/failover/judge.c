@@ -308,9 +308,7 @@ void fo__judge_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
 
     if (host->judged == NULL)
         return;
-    fo__watch_begin(runtime, host->group, now_ns);
-    if (fo__word_epoch(word) != host->judged->epoch)
-        fo__store_relaxed(&host->judged->is_suspect, false);
+    fo__watch_follow(runtime, host, now_ns);
     if (host->judged->is_ejected && !fo__word_is_ejected(word))
         hear_of_return(host, now_ns);
     if (has_strikes(host, word))

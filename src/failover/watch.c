@@ -109,6 +109,27 @@ static void follow_stall(struct fo_runtime *runtime, struct fo__judged *judged, 
         fo__ramp_due(runtime, host, word, look->now_ns);
 }
 
+/** Begins anew if the host has made a transition, or has other endpoints than before. */
+static bool begins_anew(struct fo__judged *judged, const struct totals *totals, uint64_t word,
+                        const struct fo__stall_look *look)
+{
+    bool is_new = fo__word_epoch(word) != judged->epoch;
+
+    if (is_new)
+        begin_epoch(judged, fo__word_epoch(word));
+    if (!is_new && totals->members == judged->members)
+        return false;
+    rebase(judged, totals);
+    fo__stall_reset(&judged->stall, look);
+    return true;
+}
+
+static struct fo__stall_look stall_look(const struct totals *totals, uint64_t now_ns)
+{
+    return (struct fo__stall_look){now_ns, totals->counts.started, totals->counts.finished,
+                                   totals->counts.finished - totals->counts.failed};
+}
+
 /** Whether anything has happened since the last look, or is on its way. */
 static bool look_at(struct fo_runtime *runtime, struct fo__judged *judged, uint64_t now_ns,
                     uint64_t *cells)
@@ -116,19 +137,12 @@ static bool look_at(struct fo_runtime *runtime, struct fo__judged *judged, uint6
     struct fo__host *host = judged->host;
     struct totals totals = totals_of(host);
     uint64_t word = fo__load_acquire(host->word);
-    struct fo__stall_look look = {now_ns, totals.counts.started, totals.counts.finished,
-                                  totals.counts.finished - totals.counts.failed};
-    bool is_new = fo__word_epoch(word) != judged->epoch;
+    struct fo__stall_look look = stall_look(&totals, now_ns);
     bool happens = look.started != judged->stall.last.started || look.started != look.finished;
 
     *cells += totals.cells;
-    if (is_new)
-        begin_epoch(judged, fo__word_epoch(word));
-    if (is_new || totals.members != judged->members) {
-        rebase(judged, &totals);
-        fo__stall_reset(&judged->stall, &look);
+    if (begins_anew(judged, &totals, word, &look))
         return happens;
-    }
     fill_window(judged, &totals);
     if ((word & FO__FLAG_DOWN) == 0 && fo__judge_config_has_stalls(&host->group->judge))
         follow_stall(runtime, judged, word, &look);
@@ -262,7 +276,7 @@ static void arm(struct fo_runtime *runtime, struct fo_group *group, struct fo__j
     fo__timer_arm(&runtime->timers, &group->watch_timer, due_ns);
 }
 
-void fo__watch_begin(struct fo_runtime *runtime, struct fo_group *group, uint64_t now_ns)
+static void begin(struct fo_runtime *runtime, struct fo_group *group, uint64_t now_ns)
 {
     bool has_windows = fo__judge_config_has_windows(&group->judge);
 
@@ -271,6 +285,20 @@ void fo__watch_begin(struct fo_runtime *runtime, struct fo_group *group, uint64_
     group->look_ns = LOOK_NS;
     group->bucket_due_ns = has_windows ? now_ns + bucket_ns(group) : FO__NEVER;
     fo__watch_due(runtime, group, now_ns);
+}
+
+void fo__watch_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    uint64_t word = fo__load_acquire(host->word);
+    struct fo__stall_look look;
+    struct totals totals;
+
+    if (fo__word_epoch(word) != host->judged->epoch) {
+        totals = totals_of(host);
+        look = stall_look(&totals, now_ns);
+        (void)begins_anew(host->judged, &totals, word, &look);
+    }
+    begin(runtime, host->group, now_ns);
 }
 
 void fo__watch_due(struct fo_runtime *runtime, struct fo_group *group, uint64_t now_ns)

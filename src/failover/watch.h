@@ -19,8 +19,9 @@
 
 #include "group.h"
 
-/** A host has joined: begins to watch its group, if there is something to watch for. */
-void fo__watch_begin(struct fo_runtime *runtime, struct fo_group *group, uint64_t now_ns);
+/** A host was queued: if it has joined or made a transition, its window begins anew; and its group is
+ * watched, if there is something to watch for. */
+void fo__watch_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns);
 
 /** The group's timer is due. */
 void fo__watch_due(struct fo_runtime *runtime, struct fo_group *group, uint64_t now_ns);
