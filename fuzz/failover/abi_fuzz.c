@@ -278,10 +278,10 @@ static void fuzz_group(struct input *input, struct stage *stage)
     theirs.judge = judge_from(input);
     claim = CLAIM(input, theirs, taken, ends);
     status = fo_group_create(claim.memory, &group);
-    MUST(status == (claim.size_is_sane && trial_is_valid(&taken.trial) &&
-                            judge_is_valid(&taken.judge)
-                        ? FO_OK
-                        : FO_EINVAL));
+    MUST(status ==
+         (claim.size_is_sane && trial_is_valid(&taken.trial) && judge_is_valid(&taken.judge)
+              ? FO_OK
+              : FO_EINVAL));
     MUST((group != NULL) == (status == FO_OK));
     fo_group_destroy(group);
     free(claim.memory);
@@ -346,7 +346,8 @@ static bool config_is_valid(const struct fo_config *config, const struct stage *
         return false;
     if (config->group == NULL)
         return trial_is_valid(&config->trial) && judge_is_valid(&config->judge);
-    return no_trial && judge_is_neutral(&config->judge) && (config->runtime == NULL || config->runtime == stage->runtime);
+    return no_trial && judge_is_neutral(&config->judge) &&
+           (config->runtime == NULL || config->runtime == stage->runtime);
 }
 
 static const size_t config_ends[] = {
