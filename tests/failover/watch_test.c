@@ -222,17 +222,21 @@ Test(watch, ejects_no_more_than_the_share_by_rate)
 Test(watch, an_outlier_is_below_the_mean_by_1_9_deviations)
 {
     /* Of n hosts one fails a share, the others nothing: it is √(n − 1) deviations below the mean, however
-     * small the share is. √3 is below 1.9, √4 above; and fewer than five prove nothing. */
+     * small the share is. Fewer than five prove nothing. */
     static const struct {
         size_t n;
         uint32_t failures;
+        uint32_t permille;
         bool ejects;
-    } cases[] = {{4, 100, false}, {5, 100, true}, {5, 10, true}, {6, 10, true}, {6, 0, false}};
+    } cases[] = {{5, 100, 0, true}, {5, 10, 0, true},  {5, 100, 2001, false}, {5, 100, 1999, true},
+                 {6, 10, 0, true},  {6, 0, 0, false}, {4, 100, 1000, false}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fo_judge_config judge = outliers_only();
         struct fixture f;
 
-        begin(&f, outliers_only(), cases[i].n);
+        judge.outlier_permille = cases[i].permille;
+        begin(&f, judge, cases[i].n);
         for (size_t at = 0; at < cases[i].n; at++)
             report(&f, at, 200, at == 1 ? cases[i].failures : 0);
         fixture_advance_ms(&f, SECOND_MS);
