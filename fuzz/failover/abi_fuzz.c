@@ -118,6 +118,56 @@ static struct fo_trial_config trial_from(struct input *input)
     return trial;
 }
 
+static struct fo_judge_config judge_from(struct input *input)
+{
+    static const uint32_t values[] = {0, 1, 63, 64, 100, 101, 5000, FO_JUDGE_OFF};
+    struct fo_judge_config judge = input_bit(input) ? fo_judge_none() : fo_judge_config_init();
+
+    if (input_bit(input))
+        return judge;
+    judge.strikes = values[input_below(input, 8)];
+    judge.failure_percent = values[input_below(input, 8)];
+    judge.latency_percent = values[input_below(input, 8)];
+    judge.window_ms = values[input_below(input, 8)];
+    judge.share_percent = values[input_below(input, 8)];
+    judge.ejection_ms = values[input_below(input, 8)];
+    judge.ejection_max_ms = values[input_below(input, 8)];
+    judge.reserved[5] = input_below(input, 8) == 0 ? 1 : 0;
+    return judge;
+}
+
+static bool is_preset_or_in(uint32_t value, uint32_t min, uint32_t max)
+{
+    return value == 0 || (value >= min && value <= max);
+}
+
+static bool is_off_or_in(uint32_t value, uint32_t min, uint32_t max)
+{
+    return value == FO_JUDGE_OFF || is_preset_or_in(value, min, max);
+}
+
+static bool judge_is_valid(const struct fo_judge_config *judge)
+{
+    uint32_t ejection_ms = judge->ejection_ms != 0 ? judge->ejection_ms : 5000;
+
+    return is_off_or_in(judge->strikes, 1, 63) && is_off_or_in(judge->failure_percent, 1, 100) &&
+           is_off_or_in(judge->latency_percent, 101, 100000) &&
+           is_preset_or_in(judge->window_ms, 100, 3600000) &&
+           is_preset_or_in(judge->share_percent, 1, 100) && judge->reserved[5] == 0 &&
+           (judge->ejection_max_ms == 0 || judge->ejection_max_ms >= ejection_ms);
+}
+
+/** What may be given with a group: all defaults, or none. */
+static bool judge_is_neutral(const struct fo_judge_config *judge)
+{
+    uint32_t all = judge->strikes;
+
+    return (all == 0 || all == FO_JUDGE_OFF) && judge->failure_percent == all &&
+           judge->outlier_permille == all && judge->latency_percent == all &&
+           judge->stall_ms == all && judge->window_ms == 0 && judge->share_percent == 0 &&
+           judge->ejection_ms == 0 && judge->ejection_max_ms == 0 && judge->reserved[5] == 0;
+}
+
 static bool nothing_is_reserved(const struct fo_trial_config *trial)
 {
     return trial->reserved[0] == 0 && trial->reserved[1] == 0;
@@ -216,7 +266,7 @@ static void fuzz_runtime(struct input *input, struct stage *stage)
 static void fuzz_group(struct input *input, struct stage *stage)
 {
     static const size_t ends[] = {END(fo_group_config, runtime), END(fo_group_config, trial),
-                                  END(fo_group_config, check)};
+                                  END(fo_group_config, check), END(fo_group_config, judge)};
     struct fo_group_config theirs = fo_group_config_init();
     struct fo_group_config taken = fo_group_config_init();
     struct fo_group *group = NULL;
@@ -225,9 +275,13 @@ static void fuzz_group(struct input *input, struct stage *stage)
 
     theirs.runtime = stage->runtime;
     theirs.trial = trial_from(input);
+    theirs.judge = judge_from(input);
     claim = CLAIM(input, theirs, taken, ends);
     status = fo_group_create(claim.memory, &group);
-    MUST(status == (claim.size_is_sane && trial_is_valid(&taken.trial) ? FO_OK : FO_EINVAL));
+    MUST(status ==
+         (claim.size_is_sane && trial_is_valid(&taken.trial) && judge_is_valid(&taken.judge)
+              ? FO_OK
+              : FO_EINVAL));
     MUST((group != NULL) == (status == FO_OK));
     fo_group_destroy(group);
     free(claim.memory);
@@ -291,8 +345,9 @@ static bool config_is_valid(const struct fo_config *config, const struct stage *
         config->row_limit > 65535)
         return false;
     if (config->group == NULL)
-        return trial_is_valid(&config->trial);
-    return no_trial && (config->runtime == NULL || config->runtime == stage->runtime);
+        return trial_is_valid(&config->trial) && judge_is_valid(&config->judge);
+    return no_trial && judge_is_neutral(&config->judge) &&
+           (config->runtime == NULL || config->runtime == stage->runtime);
 }
 
 static const size_t config_ends[] = {
@@ -300,7 +355,7 @@ static const size_t config_ends[] = {
     END(fo_config, trial),     END(fo_config, weight),       END(fo_config, seed),
     END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
     END(fo_config, log_arg),   END(fo_config, levels),       END(fo_config, key_load_factor),
-    END(fo_config, reserved),  END(fo_config, check),
+    END(fo_config, reserved),  END(fo_config, check),        END(fo_config, judge),
 };
 
 static struct fo_config config_from(struct input *input, const struct stage *stage)
@@ -311,6 +366,7 @@ static struct fo_config config_from(struct input *input, const struct stage *sta
     config.group = input_bit(input) ? stage->group : NULL;
     config.runtime = stage->runtime;
     config.trial = trial_from(input);
+    config.judge = judge_from(input);
     config.weight = weight_from(input);
     config.seed = input_byte(input);
     config.row_limit =

@@ -36,6 +36,7 @@ static void check_state_event(const struct fo_event *event)
         MUST(event->kind == FO_EVENT_DOWN && event->reason != FO_REASON_NONE &&
              event->reason != FO_REASON_BACKOFF_OVER && event->reason != FO_REASON_TRIAL_SUCCESS);
         break;
+    case FO_STATE_EJECTED: MUST(false); /* there is no judge */
     }
 }
 

@@ -116,6 +116,7 @@ static struct subject *open_subject(struct input *input)
     config.runtime = w.group == NULL || input_bit(input) ? w.runtime : NULL;
     if (w.group == NULL)
         config.trial = w.trial;
+    config.judge = fo_judge_none();
     config.seed = 1 + input_byte(input);
     config.row_limit = input_below(input, 3);
     config.check_leases = subject->checks_leases = input_below(input, 4) == 0;
@@ -247,6 +248,7 @@ static void set_up(struct input input)
     w.timeout_ns = (w.trial.timeout_ms != 0 ? 50 : 5000) * MS;
     group.runtime = w.runtime;
     group.trial = w.trial;
+    group.judge = fo_judge_none(); /* it has an oracle of its own: oracle_test.c */
     if ((shape & 1) == 0) {
         MUST(fo_group_create(&group, &w.group) == FO_OK);
         atomic_store(&w.group->rng, 1); /* jitter comes from the system: an input must repeat */

@@ -307,7 +307,7 @@ static bool is_same(const struct host *a, const struct host *b)
 
 static bool went_down(const struct host *before, const struct host *now)
 {
-    return now->state == FO_STATE_DOWN && now->epoch == ((before->epoch + 1) & 0xffffff);
+    return now->state == FO_STATE_DOWN && now->epoch == ((before->epoch + 1) & 0x3ffff);
 }
 
 static void judge_up(const struct host *before, const struct host *now, fo_outcome outcome,
@@ -338,7 +338,7 @@ static void judge_down(const struct host *before, const struct host *now, fo_out
     bool good = outcome == FO_OUTCOME_SUCCESS || outcome == FO_OUTCOME_DEGRADED;
 
     if (now->state == FO_STATE_UP) {
-        MUST(good && has_lease && now->epoch == ((before->epoch + 1) & 0xffffff));
+        MUST(good && has_lease && now->epoch == ((before->epoch + 1) & 0x3ffff));
         return;
     }
     MUST(now->epoch == before->epoch);

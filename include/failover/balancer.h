@@ -75,6 +75,8 @@ struct fo_config {
     uint32_t reserved;   /**< Must be 0. */
     struct fo_check_config check; /**< For a group of its own (check.h); with a group given that of
                                        fo_check_config_init(). */
+    struct fo_judge_config judge; /**< For a group of its own (judge.h); with a group given that of
+                                       fo_judge_config_init(), or of fo_judge_none() to no effect. */
 };
 
 /** All defaults. */
@@ -97,17 +99,19 @@ static inline struct fo_config fo_config_init(void)
     config.reuse_recent_ms = 0;
     config.reserved = 0;
     config.check = fo_check_config_init();
+    config.judge = fo_judge_config_init();
     return config;
 }
 
 /** The behaviour of simple-failover-java, as far as it is a matter of configuration: its overflow, no
- * last resort, and no ramps. */
+ * last resort, no ramps and no judge. */
 static inline struct fo_config fo_config_compat(void)
 {
     struct fo_config config = fo_config_init();
     config.levels.overflow = FO_OVERFLOW_COMPAT;
     config.levels.last_resort = FO_LAST_RESORT_NONE;
     config.trial.ramp_ms = FO_RAMP_NONE;
+    config.judge = fo_judge_none();
     return config;
 }
 
@@ -134,7 +138,7 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
  * stay.
  *
  * @param config  not NULL; `weight`, `levels`, `key_load_factor` and `reuse_recent_ms` take effect: name,
- *                log, seed, row_limit, check_leases, group, runtime, trial and check are fixed at creation
+ *                log, seed, row_limit, check_leases, group, runtime, trial, check and judge are fixed at creation
  *                and are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed

@@ -100,7 +100,8 @@ typedef enum fo_state {
     FO_STATE_UP = 1,   /**< Takes traffic in proportion to its live weight. */
     FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a request picked since
                              then succeeds, or its checks do (check.h). */
-    FO_STATE_TRIAL = 3 /**< Down, and one trial request is out or waiting for a taker. */
+    FO_STATE_TRIAL = 3, /**< Down or ejected, and a trial request is out or waits for a taker. */
+    FO_STATE_EJECTED = 4 /**< As down, by the judge (judge.h), until its trial succeeds. */
 } fo_state;
 
 /** The name of a state, "up" for FO_STATE_UP; "?" if unknown. Static, never NULL. */
@@ -119,17 +120,23 @@ struct fo_endpoint_info {
     double health;      /**< 0 … 1 */
     fo_state state;
     bool drained;       /**< By fo_drain(). */
-    uint32_t epoch;     /**< Rises with each change to or from down; wraps at 2^24. */
+    uint32_t epoch;     /**< Rises with each change to or from down or ejected; wraps at 2^18. */
     uint64_t started;   /**< Leases picked since the incarnation began. */
     uint64_t finished;  /**< Leases finished. */
     uint64_t failed;    /**< Of those, with FO_OUTCOME_FAILURE or FO_OUTCOME_DOWN. */
     uint64_t in_flight; /**< Open leases: started − finished. */
     uint32_t level;     /**< The level that it is at now; see levels.h. */
     bool degraded;      /**< As configured. */
-    bool reserved[3];
+    bool suspect;       /**< Its host hangs (judge.h), and gets next to nothing: see ramp. */
+    bool reserved[2];
     char zone[FO_NAME_MAX + 1]; /**< NUL-terminated; "": none. */
     double ramp; /**< What it is admitted to of its share among its neighbours: 1, also while it is
-                      down, or less while its host ramps (fo_trial_config.ramp_ms). */
+                      down, or less while its host ramps (fo_trial_config.ramp_ms) or is suspect. */
+    uint32_t strikes; /**< Failures since the last success, those in flight together as one; at most
+                             FO_STRIKES_MAX; 0 while it is down, or where they are not counted. */
+    uint32_t ejections;         /**< Of its host in short order (fo_judge_config.ejection_ms). */
+    uint64_t ejections_refused; /**< Times that the judge would have ejected its host, had the share
+                                     or the last endpoint allowed it. */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)
@@ -154,10 +161,14 @@ static inline struct fo_endpoint_info fo_endpoint_info_init(void)
     info.in_flight = 0;
     info.level = 0;
     info.degraded = false;
-    for (i = 0; i < 3; i++)
+    info.suspect = false;
+    for (i = 0; i < 2; i++)
         info.reserved[i] = false;
     info.zone[0] = '\0';
     info.ramp = 1;
+    info.strikes = 0;
+    info.ejections = 0;
+    info.ejections_refused = 0;
     return info;
 }
 

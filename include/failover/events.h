@@ -50,11 +50,12 @@ typedef enum fo_event_kind {
                                       share the traffic, or picks are refused (levels.h). No
                                       endpoint. */
     FO_EVENT_AVAILABLE = 1 << 9, /**< Something is healthy, the first time or again. No endpoint. */
-    FO_EVENT_ALL = (1 << 10) - 1, /**< All of the above: what happens seldom. */
-    FO_EVENT_WEIGHT = 1 << 10     /**< What it is picked with has changed: by outcomes, a check, a
-                                       step of its ramp, an update. Up to 100 a second for each
-                                       endpoint, so it is not among FO_EVENT_ALL and must be asked
-                                       for by name: FO_EVENT_ALL | FO_EVENT_WEIGHT. */
+    FO_EVENT_WEIGHT = 1 << 10,   /**< What it is picked with has changed: by outcomes, a check, a
+                                      step of its ramp, an update. Up to 100 a second for each
+                                      endpoint, so it is not among FO_EVENT_ALL and must be asked
+                                      for by name: FO_EVENT_ALL | FO_EVENT_WEIGHT. */
+    FO_EVENT_EJECTED = 1 << 11,  /**< The judge has ejected its host (judge.h). */
+    FO_EVENT_ALL = ((1 << 10) - 1) | FO_EVENT_EJECTED /**< All but `weight`: what happens seldom. */
 } fo_event_kind;
 
 /** The name of a kind, "down" for FO_EVENT_DOWN; "?" if unknown. Static, never NULL. */
@@ -62,16 +63,20 @@ FO_API const char *fo_event_kind_name(fo_event_kind kind);
 
 /** Why a host changed its state. */
 typedef enum fo_reason {
-    FO_REASON_NONE = 0,          /**< Not a change of state; weight: it was never told of one. */
-    FO_REASON_OUTCOME_DOWN = 1,  /**< Somebody reported FO_OUTCOME_DOWN. */
-    FO_REASON_NO_HEALTH = 2,     /**< Failures took the live weight to 0. */
-    FO_REASON_BACKOFF_OVER = 3,  /**< Time for a trial. */
-    FO_REASON_TRIAL_SUCCESS = 4, /**< A request picked after it went down succeeded. */
-    FO_REASON_TRIAL_FAILED = 5,  /**< The trial failed or ran out of time. */
-    FO_REASON_STARTED_DOWN = 6,  /**< Added with init_weight 0. */
-    FO_REASON_CHECK_FAILED = 7,  /**< Checks failed, `fall` in a row (check.h). */
-    FO_REASON_CHECK_PASSED = 8,  /**< Checks passed, `rise` in a row. */
-    FO_REASON_RESTORED = 9       /**< It was down in a state that was restored (state.h). */
+    FO_REASON_NONE = 0,              /**< Not a change of state; weight: none was told yet. */
+    FO_REASON_OUTCOME_DOWN = 1,      /**< Somebody reported FO_OUTCOME_DOWN. */
+    FO_REASON_NO_HEALTH = 2,         /**< Failures took the live weight to 0. */
+    FO_REASON_BACKOFF_OVER = 3,      /**< Time for a trial. */
+    FO_REASON_TRIAL_SUCCESS = 4,     /**< A request picked after it went down succeeded. */
+    FO_REASON_TRIAL_FAILED = 5,      /**< The trial failed or ran out of time. */
+    FO_REASON_STARTED_DOWN = 6,      /**< Added with init_weight 0. */
+    FO_REASON_CHECK_FAILED = 7,      /**< Checks failed, `fall` in a row (check.h). */
+    FO_REASON_CHECK_PASSED = 8,      /**< Checks passed, `rise` in a row. */
+    FO_REASON_RESTORED = 9,          /**< It was down in a state that was restored (state.h). */
+    FO_REASON_EJECTED_FAILURES = 10, /**< Ejected for its strikes (judge.h); the next three too. */
+    FO_REASON_EJECTED_RATE = 11,     /**< For its failure rate. */
+    FO_REASON_EJECTED_OUTLIER = 12,  /**< For a success rate far below that of the others. */
+    FO_REASON_EJECTED_LATENCY = 13   /**< For a latency far above that of the best. */
 } fo_reason;
 
 /** The name of a reason, "no health" for FO_REASON_NO_HEALTH; "?" if unknown. Static. */
@@ -85,8 +90,8 @@ struct fo_event {
     const char *endpoint; /**< Its name; "" for closed, exhausted and available. */
     uint64_t endpoint_id; /**< The incarnation; 0 for those three. */
     void *data;           /**< The incarnation's data; NULL for those three. */
-    fo_state old_state;   /**< For down, trial and recovered: before and after. For added, updated,
-                               weight, removed and released: both the state as last told. For the three
+    fo_state old_state;   /**< For down, ejected, trial and recovered: before and after. For added,
+                               updated, weight, removed and released: both as last told. For the three
                                without an endpoint 0, which is no fo_state. */
     fo_state new_state;
     fo_reason reason; /**< For weight: of the change of state that was told last. */

@@ -14,6 +14,7 @@
 #include <failover/explain.h>
 #include <failover/group.h>
 #include <failover/health.h>
+#include <failover/judge.h>
 #include <failover/levels.h>
 #include <failover/runtime.h>
 #include <failover/state.h>

@@ -43,6 +43,7 @@
 
 #include <failover/base.h>
 #include <failover/check.h>
+#include <failover/judge.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,6 +92,7 @@ struct fo_group_config {
                                      fo_runtime_destroy() tells whether it is gone. */
     struct fo_trial_config trial;
     struct fo_check_config check; /**< How hosts are checked (check.h); none: by trials. */
+    struct fo_judge_config judge; /**< How hosts are ejected and suspected (judge.h). */
 };
 
 static inline struct fo_group_config fo_group_config_init(void)
@@ -100,6 +102,7 @@ static inline struct fo_group_config fo_group_config_init(void)
     config.runtime = NULL;
     config.trial = fo_trial_config_init();
     config.check = fo_check_config_init();
+    config.judge = fo_judge_config_init();
     return config;
 }
 
@@ -111,7 +114,8 @@ static inline struct fo_group_config fo_group_config_init(void)
  * @return FO_OK
  *         FO_NOMEM   free memory, call again
  *         FO_EINVAL  group is NULL, or config has a bad size, an unknown or reserved field,
- *                    backoff_max_ms < backoff_ms or something in `check` out of range: fix the caller
+ *                    backoff_max_ms < backoff_ms or something in `check` or `judge` out of range: fix the
+ *                    caller
  *         FO_SYSTEM  the default runtime's thread or descriptors could not be had: raise the limit
  *
  * Any thread. Cold: allocates, takes locks. Without a runtime it starts the default one's thread if

@@ -6,6 +6,7 @@
 #include "atfork.h"
 #include "check_config.h"
 #include "cold.h"
+#include "judge_config.h"
 #include "rcu.h"
 #include "review.h"
 #include "rng.h"
@@ -37,13 +38,15 @@ static bool config_is_valid(const struct fo_config *config)
     const struct fo_trial_config *trial = &config->trial;
 
     if (config->row_limit > ROW_LIMIT_MAX || !live_config_is_valid(config) ||
-        !fo__trial_config_is_valid(trial) || !fo__check_config_is_valid(&config->check))
+        !fo__trial_config_is_valid(trial) || !fo__check_config_is_valid(&config->check) ||
+        !fo__judge_config_is_valid(&config->judge))
         return false;
     if (config->group == NULL)
         return true;
     return trial->backoff_ms == 0 && trial->backoff_max_ms == 0 && trial->timeout_ms == 0 &&
            (trial->ramp_ms == 0 || trial->ramp_ms == FO_RAMP_NONE) &&
            fo__check_config_is_default(&config->check) &&
+           fo__judge_config_is_neutral(&config->judge) &&
            (config->runtime == NULL || config->runtime == config->group->runtime);
 }
 
@@ -90,6 +93,7 @@ static fo_status make_group(const struct fo_config *config, uint64_t seed, struc
     own.runtime = config->runtime;
     own.trial = config->trial;
     own.check = config->check;
+    own.judge = config->judge;
     return fo__group_make(&own, seed, false, group);
 }
 

@@ -151,7 +151,8 @@ static void copy_address(struct fo__check *check)
 /** Outside the cold lock, as everything in which the embedder's weight function may run. */
 static void apply(struct fo__check *check, enum fo__check_verdict verdict, uint32_t epoch)
 {
-    const struct fo__evidence success = {.outcome = FO_OUTCOME_SUCCESS, .epoch = epoch};
+    const struct fo__evidence success = {
+        .outcome = FO_OUTCOME_SUCCESS, .epoch = epoch, .strikes = FO__STRIKES_NOW};
     bool is_member;
     struct fo_endpoint *endpoint = find_endpoint(check->host, &is_member);
 
@@ -165,7 +166,7 @@ static void apply(struct fo__check *check, enum fo__check_verdict verdict, uint3
     case FO__CHECK_VERDICT_UP:
         if (fo__outcome_lift(endpoint->core, endpoint, epoch)) {
             check->has_lifted = true;
-            check->lifted_epoch = (epoch + 1) & FO__EPOCH_MASK;
+            check->lifted_epoch = fo__epoch_sum(epoch, 1);
         }
         break;
     case FO__CHECK_VERDICT_HEAL: fo__outcome_apply(endpoint->core, endpoint, &success); break;
@@ -180,11 +181,13 @@ static enum fo__check_verdict count(struct fo__check *check, uint64_t word, bool
     uint32_t epoch = fo__word_epoch(word);
     enum fo__check_verdict verdict;
 
-    *is_down = (word & FO__FLAG_DOWN) != 0;
+    *is_down =
+        fo__word_is_down(word); /* of an ejected one the question is whether it is dead, too */
     fo__check_plan_follow(&check->plan, epoch);
     verdict = fo__check_plan_count(&check->plan, check->config, *is_down,
                                    check->began_epoch == epoch, passed);
-    if (verdict == FO__CHECK_VERDICT_HEAL && fo__word_health(word) == FO__HEALTH_ONE)
+    if (verdict == FO__CHECK_VERDICT_HEAL &&
+        (fo__word_health(word) == FO__HEALTH_ONE || fo__word_is_ejected(word)))
         return FO__CHECK_VERDICT_NONE;
     if (verdict == FO__CHECK_VERDICT_DOWN || verdict == FO__CHECK_VERDICT_UP)
         *is_down = !*is_down;
@@ -230,8 +233,7 @@ void fo__check_follow(struct fo__check *check, uint64_t now_ns)
         arm(check, now_ns + fo__rng_below(rng, config->interval_ms * FO__NS_PER_MS));
         return;
     }
-    due_ns =
-        now_ns + fo__check_plan_interval_ns(&check->plan, config, (word & FO__FLAG_DOWN) != 0, rng);
+    due_ns = now_ns + fo__check_plan_interval_ns(&check->plan, config, fo__word_is_down(word), rng);
     if (changed && due_ns < check->timer.due_ns)
         arm(check, due_ns); /* it was waiting for the back-off of what is past */
 }

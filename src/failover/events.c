@@ -20,11 +20,13 @@
 
 #include "check.h"
 #include "cold.h"
+#include "judge.h"
 #include "publish.h"
 #include "rcu.h"
 #include "review.h"
 #include "tick.h"
 #include "trial.h"
+#include "watch.h"
 #include "weighing.h"
 
 #include <failover/events.h>
@@ -107,7 +109,7 @@ static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoin
     uint64_t now = fo__load_acquire(endpoint->host->word);
     fo_state old_state = fo__word_state(endpoint->seen_word);
     fo_state new_state = fo__word_state(now);
-    uint32_t steps = (fo__word_epoch(now) - fo__word_epoch(endpoint->seen_word)) & FO__EPOCH_MASK;
+    uint32_t steps = fo__epoch_sum(fo__word_epoch(now), 0 - fo__word_epoch(endpoint->seen_word));
     fo_reason reason = fo__word_reason(now);
     fo_event_kind kind;
 
@@ -119,6 +121,7 @@ static size_t tell_state(struct fo_runtime *runtime, struct fo_endpoint *endpoin
     switch (new_state) {
     case FO_STATE_TRIAL: kind = FO_EVENT_TRIAL; break;
     case FO_STATE_DOWN: kind = FO_EVENT_DOWN; break;
+    case FO_STATE_EJECTED: kind = FO_EVENT_EJECTED; break;
     case FO_STATE_UP:
     default:
         kind = FO_EVENT_RECOVERED;
@@ -239,6 +242,7 @@ static void follow_host(struct fo_runtime *runtime, struct fo__host *host, uint6
 {
     struct fo_group *group = host->group;
 
+    fo__judge_follow(runtime, host, now_ns);
     fo__trial_follow(runtime, host, now_ns);
     fo__weighing_follow(runtime, host, now_ns);
     if (host->check != NULL)
@@ -268,10 +272,11 @@ static void take_endpoint(struct fo_runtime *runtime, struct fo_endpoint *endpoi
     fo__node_taken(&endpoint->node);
     if (endpoint->is_dead) {
         fo__members_free(endpoint);
-    } else {
-        add_to_batch(runtime, endpoint);
-        fo__weighing_call(runtime, endpoint->host, now_ns); /* it may have another weight */
+        return;
     }
+    fo__judge_publication(runtime, fo__balancer_of(endpoint->core), now_ns);
+    add_to_batch(runtime, endpoint);
+    fo__weighing_call(runtime, endpoint->host, now_ns); /* it may have another weight */
 }
 
 static void take_weighed(struct fo_runtime *runtime, uint64_t now_ns)
@@ -383,10 +388,17 @@ static void run_timers(struct fo_runtime *runtime, uint64_t now_ns)
     struct fo__timer *timer;
 
     while ((timer = fo__timers_take_due(&runtime->timers, now_ns)) != NULL) {
-        if (timer->kind == FO__TIMER_CHECK)
-            fo__check_due(fo__container_of(timer, struct fo__check, timer), now_ns);
-        else
+        switch (timer->kind) {
+        case FO__TIMER_HOST:
             fo__trial_due(runtime, fo__container_of(timer, struct fo__host, timer), now_ns);
+            break;
+        case FO__TIMER_CHECK:
+            fo__check_due(fo__container_of(timer, struct fo__check, timer), now_ns);
+            break;
+        case FO__TIMER_WATCH:
+            fo__watch_due(runtime, fo__container_of(timer, struct fo_group, watch_timer), now_ns);
+            break;
+        }
     }
 }
 

@@ -58,13 +58,15 @@ void fo__finish_count(struct fo__core *core, struct fo_endpoint *endpoint, bool 
 static void apply(const struct fo_lease *lease, fo_outcome outcome)
 {
     uint64_t taken_with = fo__lease_taken_with(lease);
+    uint64_t word = fo__load_acquire(fo__lease_host_word(lease));
     struct fo__evidence evidence;
 
-    if (outcome == FO_OUTCOME_SUCCESS &&
-        fo__word_is_whole(fo__load_acquire(fo__lease_host_word(lease))))
+    if (outcome == FO_OUTCOME_SUCCESS && fo__word_is_whole(word) &&
+        fo__word_epoch(word) == fo__word_epoch(taken_with))
         return;
     evidence.outcome = outcome;
     evidence.epoch = fo__word_epoch(taken_with);
+    evidence.strikes = fo__word_strikes(taken_with);
     evidence.trial = fo__lease_trial(lease);
     evidence.has_lease = true;
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);

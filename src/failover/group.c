@@ -6,6 +6,8 @@
 #include "check.h"
 #include "check_config.h"
 #include "cold.h"
+#include "judge.h"
+#include "judge_config.h"
 #include "rng.h"
 
 #include <stdlib.h>
@@ -72,6 +74,8 @@ fo_status fo__group_make(const struct fo_group_config *config, uint64_t seed, bo
         return status;
     }
     made->trial = with_defaults(&config->trial);
+    made->judge = fo__judge_config_full(&config->judge);
+    made->watch_timer.kind = FO__TIMER_WATCH;
     made->shared = shared;
     made->references = 1;
     fo__tick_call_init(&made->tick_call, &made->runtime->queue);
@@ -152,6 +156,12 @@ static struct fo__host *make_host(struct fo_group *group, const char *name, uint
         }
     }
     host->ramps = group->trial.ramp_ms != FO_RAMP_NONE;
+    host->strikes = group->judge.strikes;
+    if (!fo__judge_admit(host)) {
+        fo__check_free(host->check);
+        unmake_host(host);
+        return NULL;
+    }
     fo__node_init(&host->node, FO__NODE_HOST);
     fo__name_set(host->name, host);
     group->references++;
@@ -218,6 +228,7 @@ void fo__group_free_host(struct fo__host *host)
 {
     struct fo_group *group = host->group;
 
+    fo__judge_dismiss(host);
     pthread_mutex_lock(&group->lock);
     fo__words_release(&group->words, host->word);
     pthread_mutex_unlock(&group->lock);
@@ -295,7 +306,8 @@ fo_status fo_group_create(const struct fo_group_config *config, struct fo_group 
     fo_status status;
 
     if (group == NULL || (config != NULL && !fo__abi_read(&ours, sizeof(ours), config)) ||
-        !fo__trial_config_is_valid(&ours.trial) || !fo__check_config_is_valid(&ours.check))
+        !fo__trial_config_is_valid(&ours.trial) || !fo__check_config_is_valid(&ours.check) ||
+        !fo__judge_config_is_valid(&ours.judge))
         return FO_EINVAL;
     fo__atfork_register();
     fo__cold_begin();

@@ -22,6 +22,7 @@ struct fo_group {
     struct fo_runtime *runtime;
     struct fo_trial_config trial;  /* defaults filled in */
     struct fo_check_config *check; /* likewise; NULL: none */
+    struct fo_judge_config judge;  /* defaults filled in */
     bool shared;                   /* made by fo_group_create() */
 
     _Atomic uint64_t changes; /* of host words that not every balancer's sums have seen */
@@ -34,6 +35,13 @@ struct fo_group {
     struct fo__words words;        /* of the hosts; under the lock */
     uint32_t references;           /* the creator, balancers and hosts; under the lock */
     struct fo_balancer *balancers; /* of a shared group; under the lock */
+    struct fo__judged *judged;     /* hosts, newest first; under the lock */
+
+    /* The dispatcher's (judge.c, watch.c). */
+    uint32_t ejected; /* hosts */
+    struct fo__timer watch_timer;
+    uint64_t look_ns;       /* from one look to the next */
+    uint64_t bucket_due_ns; /* the next bucket of the windows begins; FO__NEVER: there are none */
 
     /* The dispatcher's (tick.c). */
     bool ticks;

@@ -4,27 +4,34 @@
  *
  * The host word holds everything that decides a pick, so that one load decides and one CAS changes:
  *
- *     63      56 55                            24 23             0
- *     ├─ flags ──┼── loss, in units of 2^-31 ──────┼──── epoch ─────┤
+ *     63      56 55                            24 23       6 5      0
+ *     ├─ flags ──┼── loss, in units of 2^-31 ──────┼─ epoch ──┼ strikes ┤
  *
- * Loss is what is missing to full health. Loss and not health, and the epoch lowest, so that a host
+ * Loss is what is missing to full health. Loss and not health, and the epoch below it, so that a host
  * is whole, with health 1 and no flag, exactly when its word is below 2^24: one compare.
+ *
+ * Strikes are failures since the last success, but those of requests that were in flight together are
+ * one: a lease remembers the word it was taken with, and its failure is a strike only if no other was
+ * counted since then. A failure that is a strike costs at least one unit of health and a success takes
+ * the strikes away in the CAS that heals, so a host that is whole has none. Enough strikes call the
+ * judge (judge.h). A host that is down has none.
  *
  * It is a fraction, not a weight: a changed max_weight keeps it, and a finisher that still computes
  * with the old maximum cannot clamp to it. With the unit 2^-31 steps of max/2^20 are exact.
  *
  * A host that is down has no health. Then its bits hold:
  *
- *     30                         4 3        0
- *     ├─ number of the last trial ─┼─ reason ─┤
+ *     30        29                         4 3        0
+ *     ├ ejected ┼─ number of the last trial ─┼─ reason ─┤
  *
+ * Ejected (judge.h) is a host that answers, but badly; it stays so while its trials fail.
  * The reason (fo_reason) is that of the last change, so no event can carry that of another. Each trial
  * that a pick takes has the next number, its lease remembers it, and so a trial that was given up
  * cannot end the one after it when its lease is finished at last.
  *
  * The epoch is bumped on real transitions only: up → down, down → up. A lease remembers it, and an
  * outcome from an older epoch moves nothing: a request sent before the crash must not resurrect the
- * server, nor its timeout kill it again after it has recovered. It wraps after 2^24 transitions.
+ * server, nor its timeout kill it again after it has recovered. It wraps after 2^18 transitions.
  *
  *     UP ──(down reported, or no health left)──► DOWN ──(back-off over)──► DOWN|DUE
  *      ▲                                          ▲  ▲                        │ a pick takes it
@@ -45,66 +52,118 @@
 
 #include <failover/endpoint.h>
 #include <failover/events.h>
+#include <failover/judge.h>
 #include <stddef.h>
 
 #define FO__HEALTH_ONE (UINT64_C(1) << 31)
-#define FO__EPOCH_BITS 24
-#define FO__EPOCH_MASK ((UINT64_C(1) << FO__EPOCH_BITS) - 1)
+#define FO__LOSS_SHIFT 24
+#define FO__TAG_MASK ((UINT64_C(1) << FO__LOSS_SHIFT) - 1) /* epoch and strikes */
+#define FO__STRIKE_BITS 6
+#define FO__STRIKES_MASK ((UINT64_C(1) << FO__STRIKE_BITS) - 1)
+#define FO__EPOCH_MASK (FO__TAG_MASK & ~FO__STRIKES_MASK)
+#define FO__EPOCH_ONE (UINT64_C(1) << FO__STRIKE_BITS)
 #define FO__FLAG_DOWN (UINT64_C(1) << 56)
 #define FO__FLAG_DUE (UINT64_C(1) << 57)   /* a trial is offered */
 #define FO__FLAG_TRIAL (UINT64_C(1) << 58) /* a trial is out */
 #define FO__FLAG_RAMP (UINT64_C(1) << 59)  /* up, and admitted by and by */
 #define FO__FLAGS_MASK (UINT64_C(0xff) << 56)
 /* What a host that is down has for loss. Bit 31 of it is a lease's (lease.h). */
-#define FO__REASON_MASK (UINT64_C(15) << FO__EPOCH_BITS)
-#define FO__TRIAL_ONE (UINT64_C(16) << FO__EPOCH_BITS)
-#define FO__TRIAL_MASK (UINT64_C(0x7ffffff0) << FO__EPOCH_BITS)
+#define FO__REASON_MASK (UINT64_C(15) << FO__LOSS_SHIFT)
+#define FO__TRIAL_ONE (UINT64_C(16) << FO__LOSS_SHIFT)
+#define FO__TRIAL_MASK (UINT64_C(0x3ffffff0) << FO__LOSS_SHIFT)
+#define FO__EJECTED (UINT64_C(0x40000000) << FO__LOSS_SHIFT)
 
-_Static_assert((uint64_t)FO_REASON_RESTORED << FO__EPOCH_BITS <= FO__REASON_MASK,
+_Static_assert(FO_STRIKES_MAX == FO__STRIKES_MASK, "the most strikes fit");
+_Static_assert((uint64_t)FO_REASON_EJECTED_LATENCY << FO__LOSS_SHIFT <= FO__REASON_MASK,
                "the last reason fits");
 
 /** Health in units of 2^-31. */
 static inline uint32_t fo__word_health(uint64_t word)
 {
-    uint32_t loss = (uint32_t)(word >> FO__EPOCH_BITS);
+    uint32_t loss = (uint32_t)(word >> FO__LOSS_SHIFT);
 
     return (word & FO__FLAG_DOWN) != 0 ? 0 : (uint32_t)FO__HEALTH_ONE - loss;
 }
 
 static inline uint32_t fo__word_epoch(uint64_t word)
 {
-    return (uint32_t)(word & FO__EPOCH_MASK);
+    return (uint32_t)((word & FO__EPOCH_MASK) >> FO__STRIKE_BITS);
 }
 
-/** The word of that epoch, of its lower bits at least, with that health and those flags. */
-static inline uint64_t fo__word_of(uint64_t epoch, uint64_t health, uint64_t flags)
+#define FO__EPOCH_NONE UINT32_MAX
+
+/** Numbers of epochs go round. */
+static inline uint32_t fo__epoch_sum(uint32_t epoch, uint32_t steps)
 {
-    return flags | (FO__HEALTH_ONE - health) << FO__EPOCH_BITS | (epoch & FO__EPOCH_MASK);
+    return (epoch + steps) & (uint32_t)(FO__EPOCH_MASK >> FO__STRIKE_BITS);
+}
+
+static inline uint32_t fo__word_strikes(uint64_t word)
+{
+    return (uint32_t)(word & FO__STRIKES_MASK);
+}
+
+/** A word with nothing but the epoch of that one, moved by so many steps. */
+static inline uint64_t fo__word_step(uint64_t word, int steps)
+{
+    return (word + (uint64_t)(int64_t)steps * FO__EPOCH_ONE) & FO__EPOCH_MASK;
+}
+
+/** The word with the epoch of another, that health and those flags; without strikes. */
+static inline uint64_t fo__word_of(uint64_t epoch_of, uint64_t health, uint64_t flags)
+{
+    return flags | (FO__HEALTH_ONE - health) << FO__LOSS_SHIFT | (epoch_of & FO__EPOCH_MASK);
 }
 
 /** The word with another health. */
 static inline uint64_t fo__word_with_health(uint64_t word, uint64_t health)
 {
-    return fo__word_of(word, health, word & FO__FLAGS_MASK);
+    return fo__word_of(word, health, word & FO__FLAGS_MASK) | (word & FO__STRIKES_MASK);
+}
+
+/** The word after one more strike, for which it has room, and which leaves no health whole. */
+static inline uint64_t fo__word_with_strike(uint64_t word)
+{
+    if (fo__word_health(word) == FO__HEALTH_ONE)
+        word = fo__word_with_health(word, FO__HEALTH_ONE - 1);
+    return fo__word_strikes(word) < FO__STRIKES_MASK ? word + 1 : word;
 }
 
 /** The word of a host that goes down. */
 static inline uint64_t fo__word_down(uint64_t word, fo_reason reason)
 {
-    return FO__FLAG_DOWN | (uint64_t)reason << FO__EPOCH_BITS | ((word + 1) & FO__EPOCH_MASK);
+    return FO__FLAG_DOWN | (uint64_t)reason << FO__LOSS_SHIFT | fo__word_step(word, 1);
+}
+
+/** The word of a host that the judge takes out. */
+static inline uint64_t fo__word_ejected(uint64_t word, fo_reason reason)
+{
+    return fo__word_down(word, reason) | FO__EJECTED;
+}
+
+/** Whether a host that is down is out because of its results. */
+static inline bool fo__word_is_ejected(uint64_t word)
+{
+    return (word & FO__FLAG_DOWN) != 0 && (word & FO__EJECTED) != 0;
+}
+
+/** Whether a host is down and not merely ejected. */
+static inline bool fo__word_is_down(uint64_t word)
+{
+    return (word & FO__FLAG_DOWN) != 0 && !fo__word_is_ejected(word);
 }
 
 /** The word of a host that is down, with another reason and of the two other flags this one or none. */
 static inline uint64_t fo__word_still_down(uint64_t word, uint64_t flag, fo_reason reason)
 {
     uint64_t rest = word & ~(FO__FLAG_DUE | FO__FLAG_TRIAL | FO__REASON_MASK);
-    return rest | flag | (uint64_t)reason << FO__EPOCH_BITS;
+    return rest | flag | (uint64_t)reason << FO__LOSS_SHIFT;
 }
 
 /** Why a host came into the state that it is in, if it ever changed. */
 static inline fo_reason fo__word_reason(uint64_t word)
 {
-    return (word & FO__FLAG_DOWN) != 0 ? (fo_reason)((word & FO__REASON_MASK) >> FO__EPOCH_BITS)
+    return (word & FO__FLAG_DOWN) != 0 ? (fo_reason)((word & FO__REASON_MASK) >> FO__LOSS_SHIFT)
                                        : FO_REASON_TRIAL_SUCCESS;
 }
 
@@ -137,7 +196,7 @@ static inline uint64_t fo__word_trial(uint64_t word)
 /** Whether a host may be picked without a second thought: health exactly 1 and no flag. */
 static inline bool fo__word_is_whole(uint64_t word)
 {
-    return word <= FO__EPOCH_MASK;
+    return word <= FO__TAG_MASK;
 }
 
 /** What the public calls that. */
@@ -145,12 +204,15 @@ static inline fo_state fo__word_state(uint64_t word)
 {
     if ((word & FO__FLAG_DOWN) == 0)
         return FO_STATE_UP;
-    return (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) != 0 ? FO_STATE_TRIAL : FO_STATE_DOWN;
+    if ((word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) != 0)
+        return FO_STATE_TRIAL;
+    return fo__word_is_ejected(word) ? FO_STATE_EJECTED : FO_STATE_DOWN;
 }
 
 struct fo_group;
 struct fo_endpoint;
 struct fo__check;
+struct fo__judged;
 
 /* What a ramp begins with, in units of 2^-31: 5 %. */
 #define FO__ADMISSION_FIRST ((uint32_t)(FO__HEALTH_ONE / 20))
@@ -164,8 +226,10 @@ struct fo__host {
     struct fo_group *group;
     struct fo__queue *queue;
     struct fo__name *name;
-    struct fo__check *check; /* NULL: its group has none, and brings it back by trials */
-    bool ramps;              /* when it comes back */
+    struct fo__check *check;   /* NULL: its group has none, and brings it back by trials */
+    struct fo__judged *judged; /* NULL: its group has no judge */
+    bool ramps;                /* when it comes back */
+    uint32_t strikes;          /* that call the judge; FO_JUDGE_OFF: they are not counted */
 
     /* Written by the dispatcher, read by picks. */
     _Atomic uint64_t admission; /* in units of 2^-31, over the epoch that it is of; 0: none yet */
@@ -204,7 +268,7 @@ static inline uint32_t fo__host_admission_begun(const struct fo__host *host, uin
     uint64_t admission = fo__load_relaxed(&host->admission);
 
     return fo__word_epoch(admission) == fo__word_epoch(word)
-               ? (uint32_t)(admission >> FO__EPOCH_BITS)
+               ? (uint32_t)(admission >> FO__LOSS_SHIFT)
                : 0;
 }
 

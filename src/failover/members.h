@@ -30,7 +30,9 @@ struct fo_balancer {
     struct fo__listeners listeners;
     struct fo__node node; /* queued when it may be freed */
     bool told_available;  /* the dispatcher's: whether listeners think that anything is healthy */
-    bool must_regroup;    /* the dispatcher's: who is failed has changed, and so may cores */
+    _Atomic uint32_t publications;
+    uint32_t judged_publications; /* the dispatcher's: of those, seen by the judge */
+    bool must_regroup; /* the dispatcher's: who is failed has changed, and so may cores */
     struct fo_balancer *regroup_next;
     _Atomic bool has_cores; /* placement.subset has; written under the update lock */
     _Atomic uint32_t alive;

@@ -9,12 +9,16 @@
 
 #include <failover/base.h>
 
+/* For an outcome that is not known to have been in flight with others. */
+#define FO__STRIKES_NOW UINT32_MAX
+
 /** What is known about the request. */
 struct fo__evidence {
     fo_outcome outcome;
-    uint32_t epoch; /* of the host word when the request was picked */
-    bool has_lease; /* false: reported by name, cannot lift a host out of down */
-    uint64_t trial; /* fo__word_trial() if its lease is that trial, else 0 */
+    uint32_t epoch;   /* of the host word when the request was picked */
+    bool has_lease;   /* false: reported by name, cannot lift a host out of down */
+    uint32_t strikes; /* of the host when the request was picked; FO__STRIKES_NOW: no matter */
+    uint64_t trial;   /* fo__word_trial() if its lease is that trial, else 0 */
 };
 
 static inline bool fo__outcome_is_valid(fo_outcome outcome)
@@ -38,7 +42,7 @@ static inline bool fo__outcome_is_failed(fo_outcome outcome)
 void fo__outcome_apply(struct fo__core *core, struct fo_endpoint *endpoint,
                        const struct fo__evidence *evidence);
 
-/** Checks say that the host is down: takes it there, unless its epoch is another. True: done. The
+/** Checks say that the host is down: takes it there, also from an ejection, unless its epoch is another. True: done. The
  * caller as for fo__outcome_apply(), for the endpoint lives. */
 bool fo__outcome_fell(struct fo__core *core, struct fo_endpoint *endpoint, uint32_t epoch,
                       fo_reason reason);

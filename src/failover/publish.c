@@ -76,6 +76,7 @@ void fo__publish(struct fo_balancer *balancer, struct fo__snapshot *snapshot,
     withdraw_worthless(snapshot);
     for (size_t i = 0; i < leaver_count; i++)
         settle_leaver(leavers[i]);
+    fo__add_release(&balancer->publications, 1); /* pairs with fo__judge_publication() */
     /* The dispatcher may have looked at the old snapshot: whether anything is healthy is told by anybody. */
     if (snapshot->count > 0)
         fo__endpoint_tell(snapshot->slot[0].endpoint, 0);

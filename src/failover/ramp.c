@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ramp.h"
 
+#include "judged.h"
 #include "rng.h"
 #include "weighing.h"
 
@@ -18,7 +19,7 @@ static uint64_t length_ns(struct fo_group *group)
 
 static void admit(struct fo__host *host, uint64_t word, uint64_t admission)
 {
-    fo__store_relaxed(&host->admission, admission << FO__EPOCH_BITS | fo__word_epoch(word));
+    fo__store_relaxed(&host->admission, admission << FO__LOSS_SHIFT | (word & FO__EPOCH_MASK));
 }
 
 static void arm(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
@@ -55,6 +56,16 @@ static void end(struct fo__host *host, uint64_t word)
             return;
 }
 
+void fo__ramp_hold(struct fo__host *host, uint64_t word, uint64_t admission)
+{
+    uint32_t epoch = fo__word_epoch(word);
+
+    admit(host, word, admission); /* before any pick can see the flag */
+    while ((word & (FO__FLAG_RAMP | FO__FLAG_DOWN)) == 0 && fo__word_epoch(word) == epoch)
+        if (fo__cas_acq_rel(host->word, &word, word | FO__FLAG_RAMP))
+            return;
+}
+
 void fo__ramp_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t word, uint64_t now_ns)
 {
     uint64_t elapsed_ns = now_ns - host->ramp_began_ns;
@@ -62,6 +73,8 @@ void fo__ramp_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t wo
 
     if ((word & FO__FLAG_RAMP) == 0 || fo__host_admission_begun(host, word) == 0)
         return; /* armed for what is past: the host is queued */
+    if (fo__host_is_suspect(host))
+        return; /* whoever ends that calls again */
     fo__weighing_call(runtime, host, now_ns);
     if (elapsed_ns >= host->ramp_ns) {
         end(host, word);

@@ -17,6 +17,8 @@
  * The admission is apart from health, so that levels do not see it: a returned endpoint of level 0
  * counts in full there, and its neighbours carry what it is not admitted to. Picks accept it with that
  * probability and look elsewhere in the tier otherwise; when all of a tier ramp, they share as ever.
+ *
+ * A suspect host (judge.h) is held at a trickle by the same means, beside its ramp or without one.
  */
 #ifndef FO_RAMP_H
 #define FO_RAMP_H
@@ -26,6 +28,10 @@
 /** A host that is up was queued: begins its ramp, if its word says that it has one. */
 void fo__ramp_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t word,
                      uint64_t now_ns);
+
+/** Admits a host that is suspect to no more than that, in units of 2^-31, until it is suspect no more and
+ * fo__ramp_due() is called: then it has what its ramp would have brought it to. */
+void fo__ramp_hold(struct fo__host *host, uint64_t word, uint64_t admission);
 
 /** The timer of a host that is up is due. */
 void fo__ramp_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t word,

@@ -33,7 +33,7 @@ static struct fo_endpoint *hold(struct fo_balancer *balancer, const char *name, 
 
 fo_status fo_report(struct fo_balancer *balancer, const char *name, fo_outcome outcome)
 {
-    struct fo__evidence evidence = {.outcome = outcome, .trial = 0, .has_lease = false};
+    struct fo__evidence evidence = {.outcome = outcome, .strikes = FO__STRIKES_NOW};
     struct fo_endpoint *endpoint;
     fo_status status;
 

@@ -369,6 +369,16 @@ struct fo__counts fo__row_set_sum(struct fo__row_set *set, struct fo__cell_ref r
     return sum;
 }
 
+uint32_t fo__row_set_length(struct fo__row_set *set)
+{
+    uint32_t length = 0;
+
+    for (struct fo__row *row = fo__load_acquire(&set->rows); row != NULL;
+         row = fo__load_relaxed(&row->next))
+        length++;
+    return length;
+}
+
 /* ---- fork() ------------------------------------------------------------------------------ */
 
 static bool is_in_my_table(const struct fo__row *row)

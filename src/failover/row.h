@@ -208,6 +208,9 @@ static inline void fo__count_release(_Atomic uint64_t *counter)
     fo__store_release(counter, fo__load_relaxed(counter) + 1);
 }
 
+/** How many rows there are. Lock-free. */
+uint32_t fo__row_set_length(struct fo__row_set *set);
+
 struct fo__counts {
     uint64_t started;
     uint64_t finished;

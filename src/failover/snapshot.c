@@ -8,7 +8,7 @@
 #define UNITS_SUM 4398046511104.0 /* 2^42 */
 
 /* What the dummy slot of an empty snapshot points at: down for ever, so every pick refuses it. */
-static _Atomic uint64_t nobody = FO__FLAG_DOWN | FO__HEALTH_ONE << FO__EPOCH_BITS;
+static _Atomic uint64_t nobody = FO__FLAG_DOWN | FO__HEALTH_ONE << FO__LOSS_SHIFT;
 
 /* ---- Memory: one block for everything ----------------------------------------------------- */
 

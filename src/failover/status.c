@@ -44,6 +44,7 @@ const char *fo_state_name(fo_state state)
         [FO_STATE_UP] = "up",
         [FO_STATE_DOWN] = "down",
         [FO_STATE_TRIAL] = "trial",
+        [FO_STATE_EJECTED] = "ejected",
     };
     return NAME_OF(names, state, "?");
 }
@@ -84,6 +85,10 @@ const char *fo_reason_name(fo_reason reason)
         [FO_REASON_CHECK_FAILED] = "check failed",
         [FO_REASON_CHECK_PASSED] = "check passed",
         [FO_REASON_RESTORED] = "restored",
+        [FO_REASON_EJECTED_FAILURES] = "ejected for failures",
+        [FO_REASON_EJECTED_RATE] = "ejected for failure rate",
+        [FO_REASON_EJECTED_OUTLIER] = "ejected as outlier",
+        [FO_REASON_EJECTED_LATENCY] = "ejected for latency",
     };
     return NAME_OF(names, reason, "?");
 }
@@ -102,6 +107,7 @@ const char *fo_event_kind_name(fo_event_kind kind)
     case FO_EVENT_EXHAUSTED: return "exhausted";
     case FO_EVENT_AVAILABLE: return "available";
     case FO_EVENT_WEIGHT: return "weight";
+    case FO_EVENT_EJECTED: return "ejected";
     case FO_EVENT_ALL: break;
     }
     return "?";

@@ -15,7 +15,7 @@
 #define FO__NEVER UINT64_MAX
 
 /* Whose a timer is. */
-enum fo__timer_kind { FO__TIMER_HOST, FO__TIMER_CHECK };
+enum fo__timer_kind { FO__TIMER_HOST, FO__TIMER_CHECK, FO__TIMER_WATCH };
 
 struct fo__timer {
     uint64_t due_ns;

@@ -7,6 +7,8 @@
  */
 #include "trial.h"
 
+#include "judge.h"
+#include "judged.h"
 #include "offer.h"
 #include "ramp.h"
 #include "rcu.h"
@@ -64,9 +66,18 @@ static void arm(struct fo_runtime *runtime, struct fo__host *host, uint64_t due_
     fo__timer_arm(&runtime->timers, &host->timer, due_ns);
 }
 
-static void wait_for_trial(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+/** A host that is recalled is waited for like one that is down: it is missed. */
+static uint64_t wait_ns(struct fo__host *host, uint64_t word)
 {
-    uint64_t due_ns = now_ns + backoff_ns(host->group, fo__load_relaxed(&host->trials_failed));
+    return fo__word_is_ejected(word) && !host->judged->is_recalled
+               ? fo__judge_wait_ns(host)
+               : backoff_ns(host->group, fo__load_relaxed(&host->trials_failed));
+}
+
+static void wait_for_trial(struct fo_runtime *runtime, struct fo__host *host, uint64_t word,
+                           uint64_t now_ns)
+{
+    uint64_t due_ns = now_ns + wait_ns(host, word);
 
     host->phase = FO__TRIAL_WAITING;
     fo__store_relaxed(&host->trial_due_ns, due_ns);
@@ -97,6 +108,12 @@ static void offer(struct fo_runtime *runtime, struct fo__host *host, uint64_t no
     watch_offer(runtime, host, room || timeout_ms < NO_ROOM_MS ? timeout_ms : NO_ROOM_MS, now_ns);
 }
 
+/** Whether trials bring it back: checks do not end an ejection. */
+static bool has_trials(const struct fo__host *host, uint64_t word)
+{
+    return host->check == NULL || fo__word_is_ejected(word);
+}
+
 void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
 {
     uint64_t word = fo__load_acquire(host->word);
@@ -108,7 +125,7 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     host->phase_epoch = fo__word_epoch(word);
     if ((word & FO__FLAG_DOWN) == 0) {
         fo__ramp_follow(runtime, host, word, now_ns);
-    } else if (host->check != NULL) {
+    } else if (!has_trials(host, word)) {
         fo__timer_cancel(&runtime->timers,
                          &host->timer); /* of its ramp; the check brings it back */
     } else if ((word & FO__FLAG_DUE) != 0) {
@@ -121,8 +138,19 @@ void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_
     } else if (host->phase != FO__TRIAL_WAITING || !host->timer.armed) {
         /* Offered, or due and taken and failed before we came to offer it: a trial has failed. */
         fo__add_relaxed(&host->trials_failed, host->phase != FO__TRIAL_NONE ? 1 : 0);
-        wait_for_trial(runtime, host, now_ns);
+        wait_for_trial(runtime, host, word, now_ns);
     }
+}
+
+void fo__trial_hasten(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns)
+{
+    uint64_t word = fo__load_acquire(host->word);
+
+    if (host->phase != FO__TRIAL_WAITING || host->phase_epoch != fo__word_epoch(word) ||
+        (word & (FO__FLAG_DUE | FO__FLAG_TRIAL)) != 0)
+        return; /* on offer, or not yet followed: then it waits as one that is recalled */
+    fo__store_relaxed(&host->trial_due_ns, now_ns);
+    arm(runtime, host, now_ns);
 }
 
 /** Changes the flag of a host that is down, if it still is as it was seen, and queues it. */
@@ -143,7 +171,7 @@ void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t n
         fo__ramp_due(runtime, host, word, now_ns);
         return;
     }
-    if (host->check != NULL)
+    if (!has_trials(host, word))
         return;
     /* Armed for what is past: the host is queued, and fo__trial_follow() arms anew. */
     if (host->phase_epoch != fo__word_epoch(word) || trial_is_over)

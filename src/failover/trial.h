@@ -15,6 +15,9 @@
 /** The host was queued: arm, offer or cancel according to its word. */
 void fo__trial_follow(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns);
 
+/** An ejected host that waits for its trial has waited long enough. */
+void fo__trial_hasten(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns);
+
 /** The host's timer is due. */
 void fo__trial_due(struct fo_runtime *runtime, struct fo__host *host, uint64_t now_ns);
 

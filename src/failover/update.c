@@ -37,7 +37,8 @@ static void join(struct fo__update *update, struct fo__change *change)
     fo__or_acq_rel(&endpoint->pending, FO__PENDING_ADDED);
     fo__group_attach(endpoint);
     fo__endpoint_tell(endpoint, 0);
-    if ((fo__load_acquire(host->word) & FO__FLAGS_MASK) != 0 || host->check != NULL)
+    if ((fo__load_acquire(host->word) & FO__FLAGS_MASK) != 0 || host->check != NULL ||
+        host->judged != NULL)
         fo__queue_push(host->queue, &host->node);
 }
 

@@ -53,7 +53,8 @@ static uint64_t first_word(const struct fo__update *update, const struct fo_endp
 /** What listeners take a host for before they are told: up, and one step behind if it is down. */
 static uint64_t untold_word(uint64_t word)
 {
-    return (word & FO__FLAG_DOWN) == 0 ? word : fo__word_of(word - 1, FO__HEALTH_ONE, 0);
+    return (word & FO__FLAG_DOWN) == 0 ? word
+                                       : fo__word_of(fo__word_step(word, -1), FO__HEALTH_ONE, 0);
 }
 
 static fo_status make_endpoint(struct fo__update *update, struct fo__change *change)

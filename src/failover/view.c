@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "cold.h"
+#include "judged.h"
 #include "members.h"
 #include "rcu.h"
 
@@ -18,6 +19,7 @@ void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *
 {
     const struct fo__endpoint_settings *settings = fo__load_acquire(&endpoint->settings);
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
+    const struct fo__judged *judged = endpoint->host->judged;
     uint32_t slot = fo__snapshot_slot(snapshot, endpoint->id);
     double live;
 
@@ -36,6 +38,12 @@ void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *
         info->live_weight = 0;
     info->state = fo__word_state(word);
     info->ramp = fo__host_admission(endpoint->host, word) / (double)FO__HEALTH_ONE;
+    info->strikes = fo__word_strikes(word);
+    if (judged != NULL) {
+        info->suspect = fo__load_relaxed(&judged->is_suspect);
+        info->ejections = fo__load_relaxed(&judged->ejections);
+        info->ejections_refused = fo__load_relaxed(&judged->ejections_refused);
+    }
     info->epoch = fo__word_epoch(word);
     info->started = counts.started;
     info->finished = counts.finished;

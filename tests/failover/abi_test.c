@@ -21,12 +21,13 @@
                    "padding at the end of " #type)
 ENDS_IN(fo_check_config, arg);
 ENDS_IN(fo_check_target, reserved);
-ENDS_IN(fo_config, check);
+ENDS_IN(fo_config, judge);
 ENDS_IN(fo_endpoint_config, address);
-ENDS_IN(fo_endpoint_info, ramp);
+ENDS_IN(fo_endpoint_info, ejections_refused);
 ENDS_IN(fo_event, new_weight);
 ENDS_IN(fo_explanation, probability);
-ENDS_IN(fo_group_config, check);
+ENDS_IN(fo_group_config, judge);
+ENDS_IN(fo_judge_config, reserved);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);
 ENDS_IN(fo_level_info, share);

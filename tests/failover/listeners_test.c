@@ -23,6 +23,8 @@ static void begin(struct fixture *f, size_t n)
     config = fixture_config(f);
     config.weight = fo_weight_ratio();
     config.trial.backoff_ms = 10;
+    config.judge.strikes = 1;
+    config.judge.ejection_ms = 10;
     fixture_balancer(f, &config);
     if (n > 0)
         fixture_add(f, n, NULL);

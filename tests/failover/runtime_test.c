@@ -217,6 +217,7 @@ Test(runtime, without_a_clock_of_ones_own_time_is_real)
     cr_assert_eq(fo_runtime_create(NULL, &runtime), FO_OK);
     config.runtime = runtime;
     config.trial.backoff_ms = 1000000;
+    config.judge = fo_judge_none(); /* no looks in between */
     cr_assert_eq(fo_balancer_create(&config, &balancer), FO_OK);
     cr_assert_eq(fo_balancer_update(balancer, &endpoint, 1, NULL, 0, NULL), FO_OK);
     cr_assert_eq(fo_report(balancer, "a", FO_OUTCOME_DOWN), FO_OK);

@@ -44,22 +44,33 @@ Test(status, has_a_name_for_every_outcome)
 
 Test(status, has_a_name_for_every_state)
 {
-    static const char *const names[] = {"?", "up", "down", "trial"};
+    static const char *const names[] = {"?", "up", "down", "trial", "ejected"};
 
-    for (int value = 0; value < 4; value++)
+    for (int value = 0; value < 5; value++)
         cr_expect_str_eq(fo_state_name((fo_state)value), names[value]);
-    cr_expect_str_eq(fo_state_name((fo_state)4), "?");
+    cr_expect_str_eq(fo_state_name((fo_state)5), "?");
 }
 
 Test(status, has_a_name_for_every_reason)
 {
-    static const char *const names[] = {
-        "none",         "outcome down", "no health",    "back-off over", "trial success",
-        "trial failed", "started down", "check failed", "check passed",  "restored"};
+    static const char *const names[] = {"none",
+                                        "outcome down",
+                                        "no health",
+                                        "back-off over",
+                                        "trial success",
+                                        "trial failed",
+                                        "started down",
+                                        "check failed",
+                                        "check passed",
+                                        "restored",
+                                        "ejected for failures",
+                                        "ejected for failure rate",
+                                        "ejected as outlier",
+                                        "ejected for latency"};
 
-    for (int value = 0; value < 10; value++)
+    for (int value = 0; value < 14; value++)
         cr_expect_str_eq(fo_reason_name((fo_reason)value), names[value]);
-    cr_expect_str_eq(fo_reason_name((fo_reason)10), "?");
+    cr_expect_str_eq(fo_reason_name((fo_reason)14), "?");
 }
 
 Test(status, has_a_name_for_every_verdict)
@@ -82,10 +93,12 @@ Test(status, has_a_name_for_every_kind_of_event)
 
     for (int bit = 0; bit < 11; bit++)
         cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << bit)), names[bit]);
-    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 11)), "?");
+    cr_expect_str_eq(fo_event_kind_name(FO_EVENT_EJECTED), "ejected");
+    cr_expect_eq(FO_EVENT_EJECTED, 1 << 11);
+    cr_expect_str_eq(fo_event_kind_name((fo_event_kind)(1 << 12)), "?");
     cr_expect_str_eq(fo_event_kind_name((fo_event_kind)0), "?");
     cr_expect_str_eq(fo_event_kind_name(FO_EVENT_ALL), "?");
-    cr_expect_eq(FO_EVENT_ALL, 1023);
+    cr_expect_eq(FO_EVENT_ALL, 1023 | 1 << 11);
 }
 
 Test(status, tells_the_version_of_the_headers)

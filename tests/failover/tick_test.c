@@ -47,6 +47,7 @@ static struct shop *begin(size_t balancers)
     cr_assert_not_null(shop);
     fixture_init(&shop->f);
     config.runtime = shop->f.runtime;
+    config.judge = fo_judge_none(); /* by health alone */
     cr_assert_eq(fo_group_create(&config, &shop->group), FO_OK);
     while (shop->count < balancers)
         join(shop);

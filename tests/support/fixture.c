@@ -149,6 +149,7 @@ struct fo_config fixture_config(struct fixture *f)
     config.weight = fixture_weights(f);
     config.levels.last_resort = FO_LAST_RESORT_NONE; /* so that down means no picks at all */
     config.trial.ramp_ms = FO_RAMP_NONE;             /* and up all of them: ramp_test.c */
+    config.judge = fo_judge_none();                  /* and by health alone: judge_test.c */
     return config;
 }
 
