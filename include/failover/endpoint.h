@@ -55,6 +55,8 @@ struct fo_endpoint_config {
                              balancers of the group. NULL: the host keeps what it has, at first its
                              name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
                              must be one of the forms in check.h. */
+    uint64_t max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
+                             that is counted there (load.h); at most FO_IN_FLIGHT_MAX; 0: no limit. */
 };
 
 /** A configuration of weight 100 at level 0 that starts healthy, without tags, data or zone. */
@@ -75,6 +77,7 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
         config.reserved[i] = false;
     config.zone = NULL;
     config.address = NULL;
+    config.max_in_flight = 0;
     return config;
 }
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clock.h"
 
-#include <time.h>
-
-static uint64_t monotonic_now_ns(void *arg)
+uint64_t fo__clock_monotonic_ns(void *arg)
 {
     struct timespec now;
 
@@ -22,6 +20,6 @@ uint64_t fo__clock_wall_s(void)
 
 struct fo__clock fo__clock_from(fo_clock_fn now, void *arg)
 {
-    struct fo__clock clock = {now != NULL ? now : monotonic_now_ns, arg};
+    struct fo__clock clock = {now != NULL ? now : fo__clock_monotonic_ns, arg};
     return clock;
 }

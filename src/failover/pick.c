@@ -71,6 +71,7 @@ static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, str
 
     errand.row = fo__row_of(&core->rows);
     errand.now_ns = fo__recent_now_ns(core);
+    errand.counting.now_ns = fo__counting_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     return fo__errand_run(&errand);
@@ -81,7 +82,9 @@ static __attribute__((noinline)) fo_status
 pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
                const struct fo__limits *limits, struct fo_lease *lease)
 {
-    struct fo__errand errand = {core, snapshot, row, limits, lease, 0, 0, false};
+    struct fo__errand errand = {
+        .core = core, .snapshot = snapshot, .row = row, .limits = limits, .lease = lease};
+
     return fo__errand_run(&errand);
 }
 

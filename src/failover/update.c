@@ -23,6 +23,8 @@
 static void install_settings(struct fo__change *change)
 {
     if (change->settings != NULL)
+        fo__store_relaxed(&change->next->max_in_flight, change->settings->max_in_flight);
+    if (change->settings != NULL)
         change->settings = fo__exchange_acq_rel(&change->next->settings, change->settings);
 }
 
@@ -93,6 +95,7 @@ static void commit(struct fo__update *update)
     free(balancer->members);
     balancer->members = update->members;
     balancer->count = update->member_count;
+    fo__members_attend_to_load(balancer);
     fo__update_result_fill(update);
     fo__publish(balancer, update->snapshot, update->leavers, update->leaver_count);
     for (size_t i = 0; i < update->change_count; i++)

@@ -21,15 +21,17 @@
                    "padding at the end of " #type)
 ENDS_IN(fo_check_config, arg);
 ENDS_IN(fo_check_target, reserved);
-ENDS_IN(fo_config, check);
-ENDS_IN(fo_endpoint_config, address);
+ENDS_IN(fo_config, max_in_flight);
+ENDS_IN(fo_endpoint_config, max_in_flight);
 ENDS_IN(fo_endpoint_info, ramp);
 ENDS_IN(fo_event, health);
 ENDS_IN(fo_explanation, probability);
+ENDS_IN(fo_finish_report, load);
 ENDS_IN(fo_group_config, check);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);
 ENDS_IN(fo_level_info, share);
+ENDS_IN(fo_load_config, reserved);
 ENDS_IN(fo_key_info, needless);
 ENDS_IN(fo_pick_options, key_size);
 ENDS_IN(fo_runtime_config, clock_arg);
