@@ -133,6 +133,15 @@ struct fo_endpoint_info {
     char zone[FO_NAME_MAX + 1]; /**< NUL-terminated; "": none. */
     double ramp; /**< What it is admitted to of its share among its neighbours: 1, also while it is
                       down, or less while its host ramps (fo_trial_config.ramp_ms). */
+    uint64_t load_in_flight; /**< What policies and limits see in flight at its host (load.h): leases that
+                                  are counted, of all balancers of the group, and what was added by hand. */
+    uint64_t limit;     /**< How much of that it may have: the smaller of its max_in_flight and the limit that
+                             was found out for its host; 0: no limit. */
+    double latency_ms;  /**< How long its host's answers take, by a peak moving average that fades while
+                             there are none; 0: unknown. */
+    double penalty;     /**< What its last failures count for, as if in flight; 0: nothing. */
+    double reported_load; /**< What the server reported last (fo_finish_report.load); below 0: nothing, or
+                               too long ago. */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)
@@ -161,6 +170,11 @@ static inline struct fo_endpoint_info fo_endpoint_info_init(void)
         info.reserved[i] = false;
     info.zone[0] = '\0';
     info.ramp = 1;
+    info.load_in_flight = 0;
+    info.limit = 0;
+    info.latency_ms = 0;
+    info.penalty = 0;
+    info.reported_load = -1;
     return info;
 }
 

@@ -22,10 +22,12 @@
 /** Installs new settings; the change keeps the old ones until the grace period is over. */
 static void install_settings(struct fo__change *change)
 {
+    struct fo_endpoint *endpoint = change->next;
+
     if (change->settings != NULL)
-        fo__store_relaxed(&change->next->max_in_flight, change->settings->max_in_flight);
-    if (change->settings != NULL)
-        change->settings = fo__exchange_acq_rel(&change->next->settings, change->settings);
+        change->settings = fo__exchange_acq_rel(&endpoint->settings, change->settings);
+    fo__store_relaxed(&endpoint->max_in_flight,
+                      fo__load_relaxed(&endpoint->settings)->max_in_flight);
 }
 
 static void join(struct fo__update *update, struct fo__change *change)

@@ -23,7 +23,7 @@ ENDS_IN(fo_check_config, arg);
 ENDS_IN(fo_check_target, reserved);
 ENDS_IN(fo_config, max_in_flight);
 ENDS_IN(fo_endpoint_config, max_in_flight);
-ENDS_IN(fo_endpoint_info, ramp);
+ENDS_IN(fo_endpoint_info, reported_load);
 ENDS_IN(fo_event, health);
 ENDS_IN(fo_explanation, probability);
 ENDS_IN(fo_finish_report, load);
