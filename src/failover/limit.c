@@ -12,7 +12,9 @@
 #define STEADY_WINDOWS 10u
 #define SHRINKS_MAX 3u
 #define DIP 0.75
+#define DEEP_DIP 0.5
 #define DIP_WINDOWS 2u
+#define RISE 1.1
 #define AIMD_FACTOR 0.9
 
 static double value_of(const struct fo__limit *limit, const struct fo__limit_rules *rules)
@@ -21,13 +23,14 @@ static double value_of(const struct fo__limit *limit, const struct fo__limit_rul
     return value > 0 ? value : rules->first;
 }
 
+/** Sets it; `dip`: what picks see of it. */
 static void set(struct fo__limit *limit, const struct fo__limit_rules *rules, double value,
-                bool dips)
+                double dip)
 {
     double now;
 
     value = fmin(fmax(value, rules->min), rules->max);
-    now = dips ? fmax(value * DIP, rules->min) : value;
+    now = fmax(value * dip, rules->min);
     fo__store_relaxed(&limit->value, value);
     fo__store_relaxed(&limit->now, (uint32_t)fmax(floor(now), 1));
 }
@@ -38,22 +41,46 @@ static void step_aimd(struct fo__limit *limit, const struct fo__limit_rules *rul
     double value = value_of(limit, rules);
 
     if (window->drops > 0)
-        set(limit, rules, value * AIMD_FACTOR, false);
+        set(limit, rules, value * AIMD_FACTOR, 1);
     else if (window->peak >= value / 2)
-        set(limit, rules, value + 1, false);
+        set(limit, rules, value + 1, 1);
+}
+
+/** Where it was steady, or where it shrinks and nobody knows how far. */
+static double dip_of(uint32_t shrinks)
+{
+    return shrinks < SHRINKS_MAX ? DIP : DEEP_DIP;
+}
+
+/** The host is slower than it was, or the dip was not deep enough: a deeper one tells. */
+static bool is_doubtful(const struct fo__limit *limit, const struct fo__limit_window *window,
+                        uint32_t shrinks)
+{
+    return shrinks < SHRINKS_MAX &&
+           (double)window->latency_ns > RISE * (double)fo__load_relaxed(&limit->base_ns);
 }
 
 /** While it dips: the first window still has requests from before, the second measures the base. */
 static void step_dip(struct fo__limit *limit, const struct fo__limit_rules *rules,
                      const struct fo__limit_window *window, uint32_t step)
 {
-    bool over = step + 1 == STEADY_WINDOWS + DIP_WINDOWS;
+    uint32_t shrinks = fo__load_relaxed(&limit->shrinks);
+    double dip = dip_of(shrinks);
 
-    if (over)
+    step++;
+    if (step == STEADY_WINDOWS + DIP_WINDOWS && is_doubtful(limit, window, shrinks)) {
+        step = STEADY_WINDOWS;
+        shrinks = SHRINKS_MAX;
+        dip = DEEP_DIP;
+    } else if (step == STEADY_WINDOWS + DIP_WINDOWS) {
         fo__store_relaxed(&limit->base_ns, window->latency_ns);
-    fo__store_relaxed(&limit->step, over ? 0 : step + 1);
-    fo__store_relaxed(&limit->shrinks, 0);
-    set(limit, rules, value_of(limit, rules), !over);
+        step = 0;
+        shrinks = 0;
+        dip = 1;
+    }
+    fo__store_relaxed(&limit->step, step);
+    fo__store_relaxed(&limit->shrinks, shrinks);
+    set(limit, rules, value_of(limit, rules), dip);
 }
 
 static double gradient_of(const struct fo__limit *limit, const struct fo__limit_window *window)
@@ -89,7 +116,7 @@ static void step_gradient(struct fo__limit *limit, const struct fo__limit_rules 
     fo__store_relaxed(&limit->shrinks, shrinks);
     fo__store_relaxed(&limit->step, step);
     value += SMOOTHING * (value * gradient + fmax(1, value * HEADROOM) - value);
-    set(limit, rules, value, step >= STEADY_WINDOWS);
+    set(limit, rules, value, step >= STEADY_WINDOWS ? dip_of(shrinks) : 1);
 }
 
 void fo__limit_step(struct fo__limit *limit, const struct fo__limit_rules *rules,
@@ -119,6 +146,15 @@ static void close_if_over(struct fo__limit *limit, const struct fo__limit_rules 
     fo__limit_step(limit, rules, &window);
 }
 
+/** Whether a latency is what the limit of this window makes it: what was sent before waited in an older
+ * queue, and a refusal comes back at once. */
+static bool is_of_window(const struct fo__limit *limit, uint64_t now_ns, uint64_t latency_ns,
+                         bool dropped)
+{
+    return !dropped && latency_ns != 0 &&
+           now_ns - latency_ns >= fo__load_relaxed(&limit->began_ns);
+}
+
 void fo__limit_sample(struct fo__limit *limit, const struct fo__limit_rules *rules, uint64_t now_ns,
                       uint64_t latency_ns, bool dropped, uint64_t in_flight)
 {
@@ -126,12 +162,9 @@ void fo__limit_sample(struct fo__limit *limit, const struct fo__limit_rules *rul
         fo__add_relaxed(&limit->drops, 1);
     if (in_flight > fo__load_relaxed(&limit->peak))
         fo__store_relaxed(&limit->peak, (uint32_t)in_flight);
-    /* A refusal comes back at once: that is not how long the work takes. */
-    if (latency_ns == 0 && rules->kind == FO_LIMIT_GRADIENT && !dropped)
-        return;
-    if (!dropped)
+    if (rules->kind == FO_LIMIT_AIMD || is_of_window(limit, now_ns, latency_ns, dropped)) {
         fo__add_relaxed(&limit->latency_sum_ns, latency_ns);
-    if (!dropped || rules->kind == FO_LIMIT_AIMD)
         fo__add_relaxed(&limit->count, 1);
+    }
     close_if_over(limit, rules, now_ns);
 }

@@ -2,17 +2,18 @@
  *
  * Limit: how much a host can do at once, found out by trying.
  *
- *     samples ─► window of 100 ms and 10 samples ─► step ─► limit
+ *     samples ─► window of 100 ms and 10 samples that began in it ─► step ─► limit
  *
  * Gradient. Below the knee, latency does not depend on how much is in flight; above it, all more waits in
  * a queue, and latency grows in proportion. So the limit is multiplied by base latency / latency, and
  * gets a tenth on top, to find out whether more would go: it settles a ninth above the knee. Half of
- * each step is taken, for the latency that answers it comes a window later.
+ * each step is taken, against noise.
  *
  * The base must be measured without a queue, or the limit drifts up with what it causes itself (as it does
  * with a long average for base). So now and then the limit *dips* to three quarters for two windows, and
- * the base is the latency of the second. It dips after ten windows, or three in which it had to shrink by
- * much: if the latency does not follow, it is the host that has become slower, and the base was wrong. Of a
+ * the base is the latency of the second. It dips after ten windows, or, to a half, after three in which it
+ * had to shrink by much, or when a dip has found a base that is a tenth higher: either the knee has moved,
+ * or the host has become slower and the base was wrong. Of a
  * host that has not enough to do, every window measures the base.
  *
  * AIMD. One more after each window without a refusal, a tenth less after one with.
