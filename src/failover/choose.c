@@ -4,31 +4,20 @@
 #include "draw.h"
 
 #define TRIES 4u /* to find one with room, before all are looked at */
-#define COLLISIONS 4u /* of the second sample with the first, before that is excluded */
 
 /* ---- Drawing ------------------------------------------------------------------------------- */
 
-const struct fo__slot *fo__choose_one(struct fo__errand *errand, const struct fo__tier *tier,
-                                      bool is_first)
+const struct fo__slot *fo__choose_otherwise(struct fo__errand *errand, const struct fo__tier *tier)
 {
-    const struct fo__slot *slot;
-
-    if (fo__unlikely(fo__load_relaxed(&tier->panic)))
-        return fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
-                                   &errand->word);
-    slot = is_first && !errand->is_further
-               ? fo__first_sample_of(errand->snapshot, tier, errand->row)
-               : fo__next_sample(errand->snapshot, tier, errand->row);
-    if (fo__likely(fo__accept_within(errand->limits, errand->snapshot, slot, errand->row,
-                                     &errand->word)))
-        return slot;
-    return fo__redraw(errand->core, errand->snapshot, errand->row, tier, errand->limits,
-                      &errand->word);
+    return fo__load_relaxed(&tier->panic)
+               ? fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
+                                     &errand->word)
+               : fo__redraw(errand->core, errand->snapshot, errand->row, tier, errand->limits,
+                            &errand->word);
 }
 
-/** The second sample of a tier in which the first was met again and again. */
-static const struct fo__slot *draw_without(struct fo__errand *errand, const struct fo__tier *tier,
-                                           const struct fo__slot *first)
+const struct fo__slot *fo__choose_without(struct fo__errand *errand, const struct fo__tier *tier,
+                                          const struct fo__slot *first)
 {
     const struct fo__limits *given = errand->limits;
     struct fo__limits limits;
@@ -49,58 +38,6 @@ static const struct fo__slot *draw_without(struct fo__errand *errand, const stru
                : fo__redraw(errand->core, errand->snapshot, errand->row, tier, &limits,
                             &errand->word);
     return slot;
-}
-
-/** A slot other than the first, drawn as if that were not there; NULL: there is none. */
-static const struct fo__slot *draw_second(struct fo__errand *errand, const struct fo__tier *tier,
-                                          const struct fo__slot *first)
-{
-    for (uint32_t i = 0; i < COLLISIONS && tier->n > 2; i++) {
-        const struct fo__slot *slot = fo__choose_one(errand, tier, false);
-
-        if (fo__likely(slot != first))
-            return slot;
-    }
-    return tier->n > 1 ? draw_without(errand, tier, first) : NULL;
-}
-
-/* ---- Of two -------------------------------------------------------------------------------- */
-
-static void fill_rival(struct fo__rival *rival, const struct fo__errand *errand,
-                       const struct fo__tier *tier, const struct fo__slot *slot, uint64_t word)
-{
-    uint32_t number = fo__slot_number(errand->snapshot, slot);
-
-    rival->slot = slot;
-    rival->word = word;
-    rival->load = &slot->endpoint->host->load;
-    rival->weight = (double)(fo__load_relaxed(&tier->panic)
-                                 ? fo__slot_units(errand->snapshot, number)
-                                 : fo__slot_claim(errand->snapshot, number, word));
-    if (rival->weight < 1)
-        rival->weight = 1; /* it went down since it was drawn */
-}
-
-const struct fo__slot *fo__choose_of_two(struct fo__errand *errand, const struct fo__tier *tier,
-                                         fo__beats_fn beats)
-{
-    const struct fo__slot *slot = fo__choose_one(errand, tier, true);
-    struct fo__rival first;
-    struct fo__rival second;
-
-    if (slot == NULL)
-        return NULL;
-    fill_rival(&first, errand, tier, slot, errand->word);
-    slot = draw_second(errand, tier, slot);
-    if (slot != NULL) {
-        fill_rival(&second, errand, tier, slot, errand->word);
-        if (!fo__counting_has_room(errand->counting.rules, first.slot->endpoint) ||
-            (fo__counting_has_room(errand->counting.rules, slot->endpoint) &&
-             beats(errand, tier, &first, &second)))
-            return slot;
-    }
-    errand->word = first.word;
-    return first.slot;
 }
 
 /* ---- With room ----------------------------------------------------------------------------- */

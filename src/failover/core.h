@@ -33,9 +33,6 @@ struct fo__settings {
     struct fo__load_rules load;
 };
 
-/* What time a pick needs while leases are counted: readings of a clock are not for read sections. */
-enum fo__time { FO__TIME_NONE, FO__TIME_COARSE, FO__TIME_EXACT };
-
 /** What recent.h remembers. */
 struct fo__recent {
     _Atomic int64_t open; /* counted leases */
@@ -75,8 +72,8 @@ struct fo__core {
 
     /* Likewise, while there is a policy or a limit. */
     _Alignas(FO__CACHE_LINE) struct fo__tally tally; /* while there is a limit of the balancer's own */
-    _Atomic uint32_t time;   /* fo__time; changes with the settings */
-    _Atomic float hot_line;  /* what is hot begins here (load_hot_cold.c) */
+    _Atomic uint32_t time;  /* fo__time: of the settings, and some while a penalty fades */
+    _Atomic float hot_line; /* what is hot begins here (load_hot_cold.c) */
 };
 
 _Static_assert(offsetof(struct fo__core, rows.fallback) >= FO__CACHE_LINE, "written by many");

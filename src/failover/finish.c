@@ -124,7 +124,8 @@ static __attribute__((noinline)) fo_status finish_ill(struct fo_lease *lease, fo
         !is_mine(lease) || (fo__lease_taken_with(lease) & special) != 0)
         return finish_slow(lease, outcome, NULL);
     if ((fo__lease_taken_with(lease) & FO__LEASE_IS_COUNTED) != 0) {
-        fo__settle(lease, outcome, NULL);
+        if (!fo__settle_plainly(lease))
+            fo__settle(lease, outcome, NULL);
         return fo_finish(lease, outcome);
     }
     if (!fo__rcu_enter(&section))

@@ -43,16 +43,18 @@ void fo__load_failed(struct fo__load *load, uint64_t latency_ns, float at_least_
     } while (!fo__cas_acq_rel(&load->penalty, &before, fo__signal_of(value, now_ns)));
 }
 
-void fo__load_forgive(struct fo__load *load, uint64_t now_ns, float decay_ns)
+bool fo__load_forgive(struct fo__load *load, uint64_t now_ns, float decay_ns)
 {
     uint64_t before = fo__load_relaxed(&load->penalty);
-    float value;
 
-    while (fo__unlikely(fo__signal_value(before) > 0)) {
-        value = fo__signal_now(before, now_ns, decay_ns) / 2;
-        if (fo__cas_acq_rel(&load->penalty, &before, fo__signal_of(value < 0.5f ? 0 : value, now_ns)))
-            return;
+    while (fo__unlikely(before != 0)) {
+        float value = fo__signal_now(before, now_ns, decay_ns) / 2;
+        uint64_t after = value < 0.5f ? 0 : fo__signal_of(value, now_ns);
+
+        if (fo__cas_acq_rel(&load->penalty, &before, after))
+            return after == 0;
     }
+    return false;
 }
 
 void fo__load_add(struct fo__load *load, uint64_t n)

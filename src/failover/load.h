@@ -32,6 +32,9 @@
 
 struct fo__load_policy;
 
+/* What time a pick needs while leases are counted: readings of a clock are not for read sections. */
+enum fo__time { FO__TIME_NONE, FO__TIME_COARSE, FO__TIME_EXACT };
+
 /** What a configuration says about load, defaults filled in. */
 struct fo__load_rules {
     const struct fo__load_policy *policy; /* NULL: none */
@@ -43,8 +46,8 @@ struct fo__load_rules {
     float unknown_ns; /* latency of a host without samples */
     float failure_ns; /* what a failure takes at least */
     float hot_quantile;
-    bool measures;   /* picks and finishes read the clock for latency */
-    bool needs_time; /* they need some time at least */
+    enum fo__time time; /* that every pick needs */
+    bool measures;      /* picks and finishes read the clock for latency */
     bool is_on;    /* there is anything to count for, endpoints' own limits aside */
 };
 
@@ -110,8 +113,8 @@ void fo__load_answered(struct fo__load *load, uint64_t latency_ns, uint64_t now_
 void fo__load_failed(struct fo__load *load, uint64_t latency_ns, float at_least_ns,
                      float unknown_ns, uint64_t now_ns);
 
-/** An answer came, whatever its latency: a penalty is halved. */
-void fo__load_forgive(struct fo__load *load, uint64_t now_ns, float decay_ns);
+/** An answer came, whatever its latency: a penalty is halved. True: it is gone with that. */
+bool fo__load_forgive(struct fo__load *load, uint64_t now_ns, float decay_ns);
 
 /** Adds by hand, and takes back up to n of what was added. */
 void fo__load_add(struct fo__load *load, uint64_t n);

@@ -63,6 +63,13 @@ static float ns_of_ms(uint32_t ms)
     return (float)ms * 1e6f;
 }
 
+/** Exact for latency that picks measure, any for latency that fades, limits, and leases that get lost. A
+ * penalty that fades asks for it when it is there. */
+static enum fo__time time_for(bool measures, bool needs_some)
+{
+    return measures ? FO__TIME_EXACT : needs_some ? FO__TIME_COARSE : FO__TIME_NONE;
+}
+
 void fo__load_rules_fill(struct fo__load_rules *rules, const struct fo_load_config *config,
                          uint64_t max_in_flight)
 {
@@ -81,6 +88,7 @@ void fo__load_rules_fill(struct fo__load_rules *rules, const struct fo_load_conf
     rules->failure_ns = ns_of_ms(config->failure_ms);
     rules->hot_quantile = (float)(config->hot_quantile > 0 ? config->hot_quantile : HOT_QUANTILE);
     rules->measures = needs_latency && !config->reports_latency;
-    rules->needs_time = policy != NULL || config->limit != FO_LIMIT_NONE || timeout_ns != 0;
+    rules->time = time_for(rules->measures, needs_latency || config->limit != FO_LIMIT_NONE ||
+                                                timeout_ns != 0);
     rules->is_on = policy != NULL || config->limit != FO_LIMIT_NONE || max_in_flight != 0;
 }

@@ -75,5 +75,4 @@ static const struct fo__slot *choose(struct fo__errand *errand, const struct fo_
     return fo__choose_of_two(errand, tier, beats);
 }
 
-const struct fo__load_policy fo__load_hot_cold = {
-    .needs_latency = true, .needs_time = true, .choose = choose};
+const struct fo__load_policy fo__load_hot_cold = {.needs_latency = true, .choose = choose};

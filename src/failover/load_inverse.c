@@ -17,13 +17,7 @@
 
 static double divisor_of(const struct fo__errand *errand, const struct fo__slot *slot)
 {
-    const struct fo__load *load = &slot->endpoint->host->load;
-    uint64_t penalty = fo__load_relaxed(&load->penalty);
-    double open = (double)fo__load_relaxed(&load->tally.open);
-
-    if (fo__unlikely(penalty != 0))
-        open += fo__signal_now(penalty, errand->counting.now_ns, errand->counting.rules->decay_ns);
-    return 1 + open;
+    return 1 + fo__burdened(errand, &slot->endpoint->host->load);
 }
 
 /** Uniform in (0, 1). */
@@ -80,4 +74,4 @@ static const struct fo__slot *choose(struct fo__errand *errand, const struct fo_
     return pass(errand, tier);
 }
 
-const struct fo__load_policy fo__load_inverse = {.needs_time = true, .choose = choose};
+const struct fo__load_policy fo__load_inverse = {.choose = choose};

@@ -18,23 +18,12 @@
  */
 #include "choose.h"
 
-static double in_flight_at(const struct fo__errand *errand, const struct fo__load *load)
-{
-    uint64_t penalty = fo__load_relaxed(&load->penalty);
-    double open = (double)fo__load_relaxed(&load->tally.open);
-
-    if (fo__likely(penalty == 0))
-        return open;
-    return open + fo__signal_now(penalty, errand->counting.now_ns,
-                                 errand->counting.rules->decay_ns);
-}
-
 static bool beats(const struct fo__errand *errand, const struct fo__tier *tier,
                   const struct fo__rival *first, const struct fo__rival *second)
 {
     (void)tier;
-    return in_flight_at(errand, first->load) * second->weight >=
-           (in_flight_at(errand, second->load) + 1) * first->weight;
+    return fo__burdened(errand, first->load) * second->weight >=
+           (fo__burdened(errand, second->load) + 1) * first->weight;
 }
 
 static const struct fo__slot *choose(struct fo__errand *errand, const struct fo__tier *tier)
@@ -42,4 +31,4 @@ static const struct fo__slot *choose(struct fo__errand *errand, const struct fo_
     return fo__choose_of_two(errand, tier, beats);
 }
 
-const struct fo__load_policy fo__load_least = {.needs_time = true, .choose = choose};
+const struct fo__load_policy fo__load_least = {.choose = choose};

@@ -35,5 +35,4 @@ static const struct fo__slot *choose(struct fo__errand *errand, const struct fo_
     return fo__choose_of_two(errand, tier, beats);
 }
 
-const struct fo__load_policy fo__load_peak_ewma = {
-    .needs_latency = true, .needs_time = true, .choose = choose};
+const struct fo__load_policy fo__load_peak_ewma = {.needs_latency = true, .choose = choose};

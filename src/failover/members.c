@@ -118,15 +118,6 @@ void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *e
         fo__names_remove(&balancer->names, entry);
 }
 
-/** What time picks need: exact for latency that they measure, any for signals that fade and for leases that
- * get lost. */
-static enum fo__time time_for(const struct fo__load_rules *rules)
-{
-    if (rules->measures)
-        return FO__TIME_EXACT;
-    return rules->needs_time ? FO__TIME_COARSE : FO__TIME_NONE;
-}
-
 void fo__members_attend_to_load(struct fo_balancer *balancer)
 {
     const struct fo__load_rules *rules = &fo__load_relaxed(&balancer->core.settings)->load;
@@ -134,7 +125,7 @@ void fo__members_attend_to_load(struct fo_balancer *balancer)
 
     for (uint32_t i = 0; i < balancer->count && !is_on; i++)
         is_on = fo__load_relaxed(&balancer->members[i]->max_in_flight) != 0;
-    fo__store_relaxed(&balancer->core.time, is_on ? time_for(rules) : FO__TIME_NONE);
+    fo__store_relaxed(&balancer->core.time, is_on ? rules->time : FO__TIME_NONE);
     if (is_on)
         fo__attention_raise(&balancer->core, FO__ATTENTION_LOAD);
     else

@@ -26,6 +26,7 @@
 #include "errand.h"
 #include "lease.h"
 #include "pick_keyed.h"
+#include "pick_load.h"
 #include "rcu.h"
 #include "recent.h"
 #include "sample.h"
@@ -140,6 +141,18 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
     return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
+/** Something wants attention, or the thread's row is not at home. */
+static __attribute__((noinline)) fo_status pick_attentively(struct fo__core *core,
+                                                            struct fo_lease *lease)
+{
+    uint64_t attention = fo__attention(core);
+
+    if (attention == FO__ATTENTION_LEVELS)
+        return pick_from_tiers(core, lease);
+    return (attention & FO__ATTENTION_LOAD) != 0 ? fo__pick_load(core, lease)
+                                                 : pick_aside(core, lease);
+}
+
 static inline fo_status pick_first(struct fo__core *core, const struct fo__snapshot *snapshot,
                                    struct fo__row *row, const struct fo__rcu_section *section,
                                    struct fo_lease *lease)
@@ -169,8 +182,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
     const struct fo__snapshot *snapshot;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
-        return fo__attention(core) == FO__ATTENTION_LEVELS ? pick_from_tiers(core, lease)
-                                                           : pick_aside(core, lease);
+        return pick_attentively(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     if (fo__unlikely(snapshot->n >= MANY))
         return pick_of_many(core, snapshot, row, section, lease);

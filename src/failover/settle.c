@@ -33,6 +33,14 @@ static uint64_t time_since(uint64_t counts, uint64_t now_ns)
     return (units << FO__COUNTS_TIME_UNIT_SHIFT) + 1;
 }
 
+/** Whether the outcome raises the penalty, where there are any. */
+static bool is_penalised(const struct request *request)
+{
+    return (request->counts & FO__COUNTS_HOST) != 0 &&
+           (request->outcome == FO_OUTCOME_FAILURE || request->outcome == FO_OUTCOME_OVERLOADED ||
+            request->outcome == FO_OUTCOME_DOWN);
+}
+
 static struct request read_request(const struct fo_lease *lease, fo_outcome outcome,
                                    const struct fo_finish_report *report)
 {
@@ -46,7 +54,7 @@ static struct request read_request(const struct fo_lease *lease, fo_outcome outc
     if (request.latency_ns == 0 && (request.counts & FO__COUNTS_TIMED) != 0) {
         request.now_ns = fo__clock_now_ns(core->clock);
         request.latency_ns = time_since(request.counts, request.now_ns);
-    } else if (request.latency_ns != 0 || request.load >= 0 ||
+    } else if (request.latency_ns != 0 || request.load >= 0 || is_penalised(&request) ||
                fo__load_relaxed(&core->time) != FO__TIME_NONE) {
         request.now_ns = fo__clock_coarse_ns(core->clock);
     }
@@ -68,12 +76,13 @@ static void count_back(struct fo_lease *lease, const struct request *request)
 }
 
 /** What an answer tells of its server. */
-static void note_answer(struct fo__load *load, const struct fo__load_rules *rules,
-                        const struct request *request)
+static void note_answer(struct fo__core *core, struct fo__load *load,
+                        const struct fo__load_rules *rules, const struct request *request)
 {
     if (request->latency_ns != 0)
         fo__load_answered(load, request->latency_ns, request->now_ns, rules->decay_ns);
-    fo__load_forgive(load, request->now_ns, rules->decay_ns);
+    if (fo__load_forgive(load, request->now_ns, rules->decay_ns))
+        fo__store_relaxed(&core->time, rules->time); /* who meets another, asks for it again */
     if (request->load >= 0)
         fo__store_relaxed(&load->reported,
                           fo__signal_of((float)request->load, request->now_ns));
@@ -94,14 +103,14 @@ static bool was_too_much(const struct request *request, const struct fo__load_ru
             (float)request->latency_ns >= rules->failure_ns);
 }
 
-static void note(struct fo__load *load, const struct fo__load_rules *rules,
-                 const struct request *request, uint64_t in_flight)
+static void note(struct fo__core *core, struct fo__load *load,
+                 const struct fo__load_rules *rules, const struct request *request, uint64_t in_flight)
 {
     switch (request->outcome) {
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: return;
     case FO_OUTCOME_SUCCESS:
-    case FO_OUTCOME_DEGRADED: note_answer(load, rules, request); break;
+    case FO_OUTCOME_DEGRADED: note_answer(core, load, rules, request); break;
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
     case FO_OUTCOME_DOWN: note_failure(load, rules, request); break;
@@ -122,6 +131,6 @@ void fo__settle(struct fo_lease *lease, fo_outcome outcome, const struct fo_fini
     if (request.now_ns == 0)
         return; /* nobody asks for more */
     fo__rcu_read_lock();
-    note(load, &fo__load_acquire(&core->settings)->load, &request, in_flight);
+    note(core, load, &fo__load_acquire(&core->settings)->load, &request, in_flight);
     fo__rcu_read_unlock();
 }

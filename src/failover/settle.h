@@ -22,4 +22,16 @@
  * known. Not in a read section. */
 void fo__settle(struct fo_lease *lease, fo_outcome outcome, const struct fo_finish_report *report);
 
+/** The same for the plainest case: a success that was counted at its host and of which nobody wants to know
+ * more. False: it is not that case, and nothing was done. */
+static inline bool fo__settle_plainly(struct fo_lease *lease)
+{
+    if (fo__lease_counts(lease) != FO__COUNTS_HOST ||
+        fo__load_relaxed(&fo__lease_core(lease)->time) != FO__TIME_NONE)
+        return false;
+    fo__tally_remove(&lease->endpoint->host->load.tally);
+    lease->reserved_wide[FO__LEASE_TAKEN_WITH] &= ~FO__LEASE_IS_COUNTED;
+    return true;
+}
+
 #endif
