@@ -43,7 +43,7 @@ const struct fo__slot *fo__choose_without(struct fo__errand *errand, const struc
                                           const struct fo__slot *first);
 
 /** Draws one by live weight; `is_first`: it is the pick's first sample. */
-static inline const struct fo__slot *
+static inline __attribute__((always_inline)) const struct fo__slot *
 fo__choose_one(struct fo__errand *errand, const struct fo__tier *tier, bool is_first)
 {
     const struct fo__slot *slot;
@@ -53,8 +53,12 @@ fo__choose_one(struct fo__errand *errand, const struct fo__tier *tier, bool is_f
     slot = is_first && !errand->is_further
                ? fo__first_sample_of(errand->snapshot, tier, errand->row)
                : fo__next_sample(errand->snapshot, tier, errand->row);
-    if (fo__likely(fo__accept_within(errand->limits, errand->snapshot, slot, errand->row,
-                                     &errand->word)))
+    errand->word = fo__load_acquire(slot->word);
+    if (fo__likely(
+            (errand->limits == &fo__no_limits ||
+             fo__limits_allow(errand->limits, errand->snapshot,
+                              fo__slot_number(errand->snapshot, slot))) &&
+            fo__accept(errand->snapshot, slot, errand->word, errand->row)))
         return slot;
     return fo__choose_otherwise(errand, tier);
 }
@@ -76,7 +80,7 @@ static inline const struct fo__slot *fo__choose_second(struct fo__errand *errand
     return tier->n > 1 ? fo__choose_without(errand, tier, first) : NULL;
 }
 
-static inline struct fo__rival fo__rival_of(const struct fo__errand *errand,
+static inline __attribute__((always_inline)) struct fo__rival fo__rival_of(const struct fo__errand *errand,
                                             const struct fo__tier *tier,
                                             const struct fo__slot *slot, uint64_t word)
 {

@@ -10,9 +10,8 @@ static bool has_slice(const struct fo__counting *counting, uint32_t *slice)
     return true;
 }
 
-/** Counts in a tally, and in the bucket of the slice of time. */
-static bool count_in(struct fo__counting *counting, struct fo__tally *tally, uint64_t limit,
-                     uint64_t counted, uint64_t ages)
+bool fo__counting_count(struct fo__counting *counting, struct fo__tally *tally, uint64_t limit,
+                        uint64_t counted, uint64_t ages)
 {
     uint32_t slice = 0;
     bool sliced = has_slice(counting, &slice);
@@ -30,41 +29,11 @@ static bool count_in(struct fo__counting *counting, struct fo__tally *tally, uin
     return true;
 }
 
-void fo__counting_take_back(struct fo__tally *tally, uint64_t counts, uint64_t ages)
-{
-    if ((counts & ages) != 0)
-        fo__tally_leave(tally, (uint32_t)(counts >> FO__COUNTS_SLICE_SHIFT) & FO__SLICE_MASK);
-    else
-        fo__tally_remove(tally);
-}
-
-bool fo__counting_enter(struct fo__counting *counting, struct fo__core *core)
-{
-    if (counting->rules == NULL || counting->rules->max_in_flight == UINT64_MAX)
-        return true;
-    return count_in(counting, &core->tally, counting->rules->max_in_flight, FO__COUNTS_BALANCER,
-                    FO__COUNTS_BALANCER_AGES);
-}
-
 void fo__counting_leave(struct fo__counting *counting, struct fo__core *core)
 {
     if ((counting->counts & FO__COUNTS_BALANCER) != 0)
         fo__counting_take_back(&core->tally, counting->counts, FO__COUNTS_BALANCER_AGES);
     counting->counts = 0;
-}
-
-bool fo__counting_admit(struct fo__counting *counting, struct fo_endpoint *endpoint)
-{
-    if (counting->rules == NULL)
-        return true;
-    if (!count_in(counting, &endpoint->host->load.tally,
-                  fo__counting_limit(counting->rules, endpoint), FO__COUNTS_HOST,
-                  FO__COUNTS_HOST_AGES))
-        return false;
-    if (counting->rules->measures && counting->now_ns != 0)
-        counting->counts |= FO__COUNTS_TIMED | counting->now_ns >> FO__COUNTS_TIME_UNIT_SHIFT
-                                                   << FO__COUNTS_TIME_SHIFT;
-    return true;
 }
 
 void fo__counting_forgo(struct fo__counting *counting, struct fo_endpoint *endpoint)

@@ -42,21 +42,6 @@ static inline void fo__counting_begin(struct fo__counting *counting, struct fo__
         counting->rules = &fo__load_acquire(&core->settings)->load;
 }
 
-/** Makes room in the balancer; false: it has none. */
-bool fo__counting_enter(struct fo__counting *counting, struct fo__core *core);
-
-/** Gives that back. */
-void fo__counting_leave(struct fo__counting *counting, struct fo__core *core);
-
-/** Makes room at an endpoint of a balancer that was entered; false: it has none. */
-bool fo__counting_admit(struct fo__counting *counting, struct fo_endpoint *endpoint);
-
-/** Gives that back. */
-void fo__counting_forgo(struct fo__counting *counting, struct fo_endpoint *endpoint);
-
-/** Takes back from a tally what counts say of a lease there; `ages`: which bit says that it has a bucket. */
-void fo__counting_take_back(struct fo__tally *tally, uint64_t counts, uint64_t ages);
-
 /** How much may be in flight at the endpoint; UINT64_MAX: anything. */
 static inline uint64_t fo__counting_limit(const struct fo__load_rules *rules,
                                           const struct fo_endpoint *endpoint)
@@ -65,6 +50,59 @@ static inline uint64_t fo__counting_limit(const struct fo__load_rules *rules,
     uint32_t own = fo__load_relaxed(&endpoint->max_in_flight);
 
     return own != 0 && own < limit ? own : limit;
+}
+
+/** Counts in a tally, and in the bucket of the slice of time, with these bits for the one and the other. */
+bool fo__counting_count(struct fo__counting *counting, struct fo__tally *tally, uint64_t limit,
+                        uint64_t counted, uint64_t ages);
+
+/** Makes room in the balancer; false: it has none. */
+static inline bool fo__counting_enter(struct fo__counting *counting, struct fo__core *core)
+{
+    if (counting->rules == NULL || fo__likely(counting->rules->max_in_flight == UINT64_MAX))
+        return true;
+    return fo__counting_count(counting, &core->tally, counting->rules->max_in_flight,
+                              FO__COUNTS_BALANCER, FO__COUNTS_BALANCER_AGES);
+}
+
+/** Gives that back. */
+void fo__counting_leave(struct fo__counting *counting, struct fo__core *core);
+
+/** Makes room at an endpoint of a balancer that was entered; false: it has none. */
+static inline bool fo__counting_admit(struct fo__counting *counting, struct fo_endpoint *endpoint)
+{
+    const struct fo__load_rules *rules = counting->rules;
+    struct fo__tally *tally;
+    uint64_t limit;
+
+    if (rules == NULL)
+        return true;
+    tally = &endpoint->host->load.tally;
+    limit = fo__counting_limit(rules, endpoint);
+    if (fo__unlikely(rules->slice_ns != 0)) {
+        if (!fo__counting_count(counting, tally, limit, FO__COUNTS_HOST, FO__COUNTS_HOST_AGES))
+            return false;
+    } else {
+        if (!fo__tally_admit(tally, limit))
+            return false;
+        counting->counts |= FO__COUNTS_HOST;
+    }
+    if (rules->measures && counting->now_ns != 0)
+        counting->counts |= FO__COUNTS_TIMED | counting->now_ns >> FO__COUNTS_TIME_UNIT_SHIFT
+                                                   << FO__COUNTS_TIME_SHIFT;
+    return true;
+}
+
+/** Gives that back. */
+void fo__counting_forgo(struct fo__counting *counting, struct fo_endpoint *endpoint);
+
+/** Takes back from a tally what counts say of a lease there; `ages`: which bit says that it has a bucket. */
+static inline void fo__counting_take_back(struct fo__tally *tally, uint64_t counts, uint64_t ages)
+{
+    if (fo__unlikely((counts & ages) != 0))
+        fo__tally_leave(tally, (uint32_t)(counts >> FO__COUNTS_SLICE_SHIFT) & FO__SLICE_MASK);
+    else
+        fo__tally_remove(tally);
 }
 
 /** Whether it looks as if there were room. */

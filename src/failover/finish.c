@@ -168,15 +168,32 @@ static bool is_valid(const struct fo_finish_report *report)
            fo__outcome_is_valid(report->outcome);
 }
 
-fo_status fo_finish_with(struct fo_lease *lease, const struct fo_finish_report *report)
+/** A valid report of this version's size, on a lease that is open. */
+static fo_status finish_with(struct fo_lease *lease, const struct fo_finish_report *report)
+{
+    if (fo__unlikely((fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) != 0 ||
+                     !fo__lease_is_of_process(lease)))
+        return finish_slow(lease, report->outcome, report);
+    fo__settle(lease, report->outcome, report);
+    return fo_finish(lease, report->outcome);
+}
+
+/** A report of another version's size. */
+static __attribute__((noinline)) fo_status
+finish_with_foreign(struct fo_lease *lease, const struct fo_finish_report *report)
 {
     struct fo_finish_report ours = fo_finish_report_init(FO_OUTCOME_SUCCESS);
 
-    if (lease == NULL || lease->endpoint == NULL || report == NULL ||
-        !fo__abi_read(&ours, sizeof(ours), report) || !is_valid(&ours))
+    if (!fo__abi_read(&ours, sizeof(ours), report) || !is_valid(&ours))
         return FO_EINVAL;
-    if ((fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) != 0 || !fo__lease_is_of_process(lease))
-        return finish_slow(lease, ours.outcome, &ours);
-    fo__settle(lease, ours.outcome, &ours);
-    return fo_finish(lease, ours.outcome);
+    return finish_with(lease, &ours);
+}
+
+fo_status fo_finish_with(struct fo_lease *lease, const struct fo_finish_report *report)
+{
+    if (lease == NULL || lease->endpoint == NULL || report == NULL)
+        return FO_EINVAL;
+    if (fo__unlikely(report->size != sizeof(*report)))
+        return finish_with_foreign(lease, report);
+    return is_valid(report) ? finish_with(lease, report) : FO_EINVAL;
 }

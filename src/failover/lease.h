@@ -37,17 +37,18 @@ enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wi
  * Counts: where a lease is counted, so that its finish counts it back there and nowhere else, whatever is
  * configured by then.
  *
- *     63              26 25         6 5     0
- *     ├─ when it began ─┼─ slice ────┼─ bits ─┤      the time in units of 2^10 ns, wraps after 3 days
+ *     63              27 26         7 6     0
+ *     ├─ when it began ─┼─ slice ────┼─ bits ─┤      the time in units of 2^10 ns, wraps after a day
  */
 #define FO__COUNTS_RECENT UINT64_C(1)       /* in core.recent.open */
 #define FO__COUNTS_BALANCER UINT64_C(2)     /* in core.tally */
 #define FO__COUNTS_HOST UINT64_C(4)         /* in the host's tally */
 #define FO__COUNTS_BALANCER_AGES UINT64_C(8) /* there in the bucket of its slice */
 #define FO__COUNTS_HOST_AGES UINT64_C(16)   /* likewise */
-#define FO__COUNTS_TIMED UINT64_C(32)       /* it has a time */
-#define FO__COUNTS_SLICE_SHIFT 6
-#define FO__COUNTS_TIME_SHIFT 26
+#define FO__COUNTS_TIMED UINT64_C(32)       /* it has a time, and its latency is to be measured */
+#define FO__COUNTS_DATED UINT64_C(64)       /* its nonce is when it began, unless leases are checked */
+#define FO__COUNTS_SLICE_SHIFT 7
+#define FO__COUNTS_TIME_SHIFT 27
 #define FO__COUNTS_TIME_UNIT_SHIFT 10
 
 static inline struct fo__core *fo__lease_core(const struct fo_lease *lease)

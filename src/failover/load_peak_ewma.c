@@ -12,22 +12,31 @@
  */
 #include "choose.h"
 
-static double cost_of(const struct fo__errand *errand, const struct fo__tier *tier,
-                      const struct fo__rival *rival)
+static double latency_at(const struct fo__errand *errand, const struct fo__rival *rival)
 {
     const struct fo__load_rules *rules = errand->counting.rules;
     uint64_t signal = fo__load_relaxed(&rival->load->latency);
-    double latency_ns = (double)rules->unknown_ns;
 
-    if (signal != 0)
-        latency_ns = (double)fo__signal_now(signal, errand->counting.now_ns, rules->decay_ns);
-    return latency_ns * (1 + fo__rival_burden(tier, rival, 0));
+    return (double)(fo__likely(signal != 0)
+                        ? fo__signal_now(signal, errand->counting.now_ns, rules->decay_ns)
+                        : rules->unknown_ns);
+}
+
+/** Its cost, times its weight and the number of slots: nothing is divided. */
+static double weighted_cost_of(const struct fo__errand *errand, const struct fo__tier *tier,
+                               const struct fo__rival *rival)
+{
+    double open = (double)fo__load_relaxed(&rival->load->tally.open);
+
+    return latency_at(errand, rival) *
+           (rival->weight * (double)tier->n + open * (double)tier->units_sum);
 }
 
 static bool beats(const struct fo__errand *errand, const struct fo__tier *tier,
                   const struct fo__rival *first, const struct fo__rival *second)
 {
-    return cost_of(errand, tier, second) < cost_of(errand, tier, first);
+    return weighted_cost_of(errand, tier, second) * first->weight <
+           weighted_cost_of(errand, tier, first) * second->weight;
 }
 
 static const struct fo__slot *choose(struct fo__errand *errand, const struct fo__tier *tier)

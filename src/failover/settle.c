@@ -41,6 +41,21 @@ static bool is_penalised(const struct request *request)
             request->outcome == FO_OUTCOME_DOWN);
 }
 
+/** When a request of a reported latency came back: no clock is read for it. What is no latency any more
+ * but a mistake must not take the signals' time far ahead. */
+static uint64_t time_by_report(const struct fo_lease *lease, uint64_t latency_ns)
+{
+    const uint64_t most_ns = UINT64_C(60000000000);
+
+    return lease->reserved_wide[FO__LEASE_NONCE] + (latency_ns < most_ns ? latency_ns : most_ns);
+}
+
+static bool is_dated(const struct fo_lease *lease, uint64_t counts)
+{
+    return (counts & FO__COUNTS_DATED) != 0 &&
+           (fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) == 0;
+}
+
 static struct request read_request(const struct fo_lease *lease, fo_outcome outcome,
                                    const struct fo_finish_report *report)
 {
@@ -54,6 +69,8 @@ static struct request read_request(const struct fo_lease *lease, fo_outcome outc
     if (request.latency_ns == 0 && (request.counts & FO__COUNTS_TIMED) != 0) {
         request.now_ns = fo__clock_now_ns(core->clock);
         request.latency_ns = time_since(request.counts, request.now_ns);
+    } else if (request.latency_ns != 0 && is_dated(lease, request.counts)) {
+        request.now_ns = time_by_report(lease, request.latency_ns);
     } else if (request.latency_ns != 0 || request.load >= 0 || is_penalised(&request) ||
                fo__load_relaxed(&core->time) != FO__TIME_NONE) {
         request.now_ns = fo__clock_coarse_ns(core->clock);
