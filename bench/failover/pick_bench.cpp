@@ -145,6 +145,48 @@ void pair_without(benchmark::State &state, Condition condition)
     });
 }
 
+/** With two leases open all the time. finish(lease) finishes. */
+template <typename Finish>
+void pairs_loaded(benchmark::State &state, Condition condition, Finish finish)
+{
+    const Subject &subject = subject_of(condition, Arguments(state));
+    const std::size_t mask = subject.balancers.size() - 1;
+    std::vector<fo_lease> open(2 * subject.balancers.size());
+    std::size_t i = 0;
+    fo_status status = FO_OK;
+
+    for (std::size_t at = 0; at < open.size(); at++)
+        bench::expect(fo_pick(subject.balancers[at & mask], &open[at]), "pick");
+    for (auto _ : state) {
+        fo_lease &lease = open[i % open.size()];
+
+        finish(&lease);
+        status = fo_pick(subject.balancers[i++ & mask], &lease);
+        if (status != FO_OK)
+            break;
+    }
+    for (auto &lease : open)
+        fo_finish(&lease, FO_OUTCOME_NEUTRAL);
+    if (status != FO_OK)
+        state.SkipWithError(fo_status_name(status));
+    else if (state.thread_index() == 0 && !subject.holds_still())
+        state.SkipWithError("the subject did not hold still");
+}
+
+void pair_loaded(benchmark::State &state, Condition condition)
+{
+    pairs_loaded(state, condition,
+                 [](fo_lease *lease) { fo_finish(lease, FO_OUTCOME_SUCCESS); });
+}
+
+void pair_reported(benchmark::State &state, Condition condition)
+{
+    fo_finish_report report = fo_finish_report_init(FO_OUTCOME_SUCCESS);
+
+    report.latency_ns = 1000000;
+    pairs_loaded(state, condition, [&](fo_lease *lease) { fo_finish_with(lease, &report); });
+}
+
 /** Keys of 16 bytes, a thousand different ones in turn. */
 void pair_keyed(benchmark::State &state)
 {
@@ -191,6 +233,15 @@ BENCHMARK_CAPTURE(pair_without, three, Condition::without3)->Name("pair/without3
 BENCHMARK_CAPTURE(pair, levels, Condition::levels)->Apply(cells);
 BENCHMARK_CAPTURE(pair, overflow, Condition::overflow)->Apply(cells);
 BENCHMARK(pair_keyed)->Name("pair/keyed")->Apply(cells);
+
+BENCHMARK_CAPTURE(pair_loaded, least, Condition::least)->Name("pair/least")->Apply(cells);
+BENCHMARK_CAPTURE(pair_loaded, inverse, Condition::inverse)->Name("pair/inverse")->Apply(cells);
+BENCHMARK_CAPTURE(pair_reported, peak_ewma, Condition::peak_ewma)
+    ->Name("pair/peak_ewma")
+    ->Apply(cells);
+BENCHMARK_CAPTURE(pair_loaded, peak_ewma_measured, Condition::peak_ewma_measured)
+    ->Name("pair/peak_ewma_measured")
+    ->Apply(cells);
 
 BENCHMARK(floor_pair)->Name("scaling/floor")->Apply(scaling);
 BENCHMARK_CAPTURE(pair, healthy, Condition::healthy)->Name("scaling/healthy")->Apply(scaling);

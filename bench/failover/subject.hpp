@@ -39,7 +39,11 @@ enum class Condition {
     without3,
     levels,   /* the second half of the endpoints is at level 1 */
     overflow, /* the same, and of level 0 half is down */
-    keyed
+    keyed,
+    least, /* load policies */
+    inverse,
+    peak_ewma,
+    peak_ewma_measured /* by the library's own clock */
 };
 
 /** Weights of n endpoints: all 100, or 100 and 1 in turn. */
@@ -64,7 +68,8 @@ inline void expect(fo_status status, const char *what)
 class Subject {
 public:
     Subject(Condition condition, std::size_t n, bool skewed, std::size_t count)
-        : health(n, 1.0), excluded_count(excluded_in(condition)), second_level(n)
+        : health(n, 1.0), excluded_count(excluded_in(condition)), second_level(n),
+          policy(policy_in(condition)), reports_latency(condition == Condition::peak_ewma)
     {
         const auto weights = weights_of(n, skewed);
         const auto order = shuffled(n);
@@ -108,6 +113,8 @@ private:
     std::vector<double> health;
     std::size_t excluded_count;
     std::size_t second_level; /* the first endpoint at level 1 */
+    fo_load_policy policy;
+    bool reports_latency;
     std::vector<std::string> names;
     fo_runtime *runtime = nullptr;
 
@@ -137,10 +144,25 @@ private:
         case Condition::without3:
         case Condition::levels:
         case Condition::overflow:
-        case Condition::keyed: break;
+        case Condition::keyed:
+        case Condition::least:
+        case Condition::inverse:
+        case Condition::peak_ewma:
+        case Condition::peak_ewma_measured: break;
         }
         return std::min(static_cast<std::size_t>(std::lround(share * static_cast<double>(n))),
                         n - 1);
+    }
+
+    static fo_load_policy policy_in(Condition condition)
+    {
+        switch (condition) {
+        case Condition::least: return FO_LOAD_LEAST;
+        case Condition::inverse: return FO_LOAD_INVERSE;
+        case Condition::peak_ewma:
+        case Condition::peak_ewma_measured: return FO_LOAD_PEAK_EWMA;
+        default: return FO_LOAD_NONE;
+        }
     }
 
     static std::vector<std::size_t> shuffled(std::size_t n)
@@ -164,6 +186,8 @@ private:
         config.runtime = runtime;
         config.weight.success_step = 1e-12;
         config.weight.recover_step = 1e-12;
+        config.load.policy = policy;
+        config.load.reports_latency = reports_latency;
         config.trial.backoff_ms = UINT32_MAX;
         config.trial.backoff_max_ms = UINT32_MAX;
         expect(fo_balancer_create(&config, &balancer), "fo_balancer_create");

@@ -26,6 +26,7 @@
 #include <failover/group.h>
 #include <failover/health.h>
 #include <failover/levels.h>
+#include <failover/load.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +78,11 @@ struct fo_config {
                                        fo_check_config_init(). */
     struct fo_judge_config judge; /**< For a group of its own (judge.h); with a group given that of
                                        fo_judge_config_init(), or of fo_judge_none() to no effect. */
+    struct fo_load_config load;   /**< Load policy and limits of hosts (load.h).
+                                       fo_balancer_configure() changes it. */
+    uint64_t max_in_flight; /**< Most leases of this balancer that are open at once, of those picked
+                                 since it was set: a pick beyond gets FO_OVERLOADED. At most
+                                 FO_IN_FLIGHT_MAX; 0: no limit. fo_balancer_configure() changes it. */
 };
 
 /** All defaults. */
@@ -100,6 +106,8 @@ static inline struct fo_config fo_config_init(void)
     config.reserved = 0;
     config.check = fo_check_config_init();
     config.judge = fo_judge_config_init();
+    config.load = fo_load_config_init();
+    config.max_in_flight = 0;
     return config;
 }
 
@@ -134,12 +142,12 @@ FO_API FO_MUST_USE fo_status fo_balancer_create(const struct fo_config *config,
                                                 struct fo_balancer **balancer);
 
 /**
- * Changes weight function, levels, the bound for keys and reuse of a living balancer; health and counters
- * stay.
+ * Changes weight function, levels, the bound for keys, reuse, load policy and limits of a living balancer;
+ * health and counters stay.
  *
- * @param config  not NULL; `weight`, `levels`, `key_load_factor` and `reuse_recent_ms` take effect: name,
- *                log, seed, row_limit, check_leases, group, runtime, trial, check and judge are fixed at creation
- *                and are not looked at
+ * @param config  not NULL; `weight`, `levels`, `key_load_factor`, `reuse_recent_ms`, `load` and
+ *                `max_in_flight` take effect: name, log, seed, row_limit, check_leases, group, runtime,
+ *                trial, check and judge are fixed at creation and are not looked at
  * @return FO_OK
  *         FO_NOMEM   free memory, call again; nothing was changed
  *         FO_EINVAL  a NULL argument, a bad size, an unknown field, or something that takes
@@ -351,6 +359,8 @@ static inline struct fo_pick_options fo_pick_options_init(void)
  * @return FO_OK
  *         FO_UNAVAILABLE  no endpoint that is not drained and has a weight; or, with last resort
  *                         configured off, every one is down: shed or queue
+ *         FO_OVERLOADED   only with limits (load.h): what could be picked has all that it may have in
+ *                         flight, or the balancer has: shed the request, or wait for a finish
  *         FO_CLOSED       the balancer is being destroyed: stop using it
  *
  * Any thread, concurrently with everything; for fo_balancer_destroy() see there. Lock-free, allocates
@@ -362,6 +372,9 @@ static inline struct fo_pick_options fo_pick_options_init(void)
  * While everything is healthy, the picks of one thread are spread by a low-discrepancy sequence: in
  * any window each endpoint's count stays within a few of its share with equal weights, and within
  * some tens, as measured, with very unequal ones.
+ *
+ * With a load policy or a limit, what is in flight decides, too (load.h), and O(N) when most of the
+ * endpoints are at their limits.
  * Sources: alias method (Walker 1977, Vose 1991); additive recurrence (Weyl 1916).
  */
 FO_API FO_MUST_USE fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease);
@@ -490,6 +503,43 @@ FO_API FO_MUST_USE fo_status fo_pick_chain(struct fo_balancer *const *balancers,
  * that is the last one of a removed endpoint, may wake the runtime with one write to an eventfd.
  */
 FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
+
+/** What a finish tells. */
+struct fo_finish_report {
+    size_t size;
+    fo_outcome outcome;  /**< As for fo_finish(). */
+    uint32_t reserved;   /**< Must be 0. */
+    uint64_t latency_ns; /**< How long the request took; 0: not known, and measured by the library where
+                              it needs it (fo_load_config.reports_latency). */
+    double load; /**< What the server says that it has in flight, from all its clients; below 0: it does
+                      not say. */
+};
+
+/** A report of that outcome and nothing else. */
+static inline struct fo_finish_report fo_finish_report_init(fo_outcome outcome)
+{
+    struct fo_finish_report report;
+    report.size = sizeof(report);
+    report.outcome = outcome;
+    report.reserved = 0;
+    report.latency_ns = 0;
+    report.load = -1;
+    return report;
+}
+
+/**
+ * Finishes a lease as fo_finish() does, and tells more of the request and its server.
+ *
+ * What it tells is for load policies and limits (load.h); the latency of an answer is kept for the host
+ * also while there are none.
+ *
+ * @param report  from fo_finish_report_init(); not NULL
+ * @return as fo_finish(); FO_EINVAL also for a NULL report, a bad size, a load that is NaN or infinite, or a
+ *         reserved field set (the lease is then still open)
+ *
+ * Threads and progress as fo_finish().
+ */
+FO_API fo_status fo_finish_with(struct fo_lease *lease, const struct fo_finish_report *report);
 
 /**
  * Reports an outcome for callers who keep only a name.

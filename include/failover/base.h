@@ -53,7 +53,9 @@ typedef enum fo_status {
     FO_BUSY = 7,      /**< Still in use: finish that first, call again. */
     FO_SYSTEM = 8,    /**< The system refused a thread or a descriptor: raise the limit. */
     FO_STALE = 9,     /**< What was given is too old; nothing was changed: do without it. */
-    FO_NOSPACE = 10   /**< The buffer is too small; nothing was written: give a larger one. */
+    FO_NOSPACE = 10,  /**< The buffer is too small; nothing was written: give a larger one. */
+    FO_OVERLOADED = 11 /**< All that could take the request is at its limit: shed it, or wait for one to
+                            finish. */
 } fo_status;
 
 /** The name of a status, "FO_OK" for FO_OK; "FO_?" for an unknown value. Static, never NULL. */

@@ -55,6 +55,8 @@ struct fo_endpoint_config {
                              balancers of the group. NULL: the host keeps what it has, at first its
                              name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
                              must be one of the forms in check.h. */
+    uint64_t max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
+                             that is counted there (load.h); at most FO_IN_FLIGHT_MAX; 0: no limit. */
 };
 
 /** A configuration of weight 100 at level 0 that starts healthy, without tags, data or zone. */
@@ -75,6 +77,7 @@ static inline struct fo_endpoint_config fo_endpoint_config_init(const char *name
         config.reserved[i] = false;
     config.zone = NULL;
     config.address = NULL;
+    config.max_in_flight = 0;
     return config;
 }
 
@@ -137,6 +140,15 @@ struct fo_endpoint_info {
     uint32_t ejections;         /**< Of its host in short order (fo_judge_config.ejection_ms). */
     uint64_t ejections_refused; /**< Times that the judge would have ejected its host, had the share
                                      or the last endpoint allowed it. */
+    uint64_t load_in_flight; /**< What policies and limits see in flight at its host (load.h): leases that
+                                  are counted, of all balancers of the group, and what was added by hand. */
+    uint64_t limit;     /**< How much of that it may have: the smaller of its max_in_flight and the limit that
+                             was found out for its host; 0: no limit. */
+    double latency_ms;  /**< How long its host's answers take, by a peak moving average that fades while
+                             there are none; 0: unknown. */
+    double penalty;     /**< What its last failures count for, as if in flight; 0: nothing. */
+    double reported_load; /**< What the server reported last (fo_finish_report.load); below 0: nothing, or
+                               too long ago. */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)
@@ -169,6 +181,11 @@ static inline struct fo_endpoint_info fo_endpoint_info_init(void)
     info.strikes = 0;
     info.ejections = 0;
     info.ejections_refused = 0;
+    info.load_in_flight = 0;
+    info.limit = 0;
+    info.latency_ms = 0;
+    info.penalty = 0;
+    info.reported_load = -1;
     return info;
 }
 

@@ -16,6 +16,7 @@
 #include <failover/health.h>
 #include <failover/judge.h>
 #include <failover/levels.h>
+#include <failover/load.h>
 #include <failover/runtime.h>
 #include <failover/state.h>
 

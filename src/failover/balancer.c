@@ -7,6 +7,7 @@
 #include "check_config.h"
 #include "cold.h"
 #include "judge_config.h"
+#include "load_config.h"
 #include "rcu.h"
 #include "review.h"
 #include "rng.h"
@@ -29,6 +30,7 @@ static bool live_config_is_valid(const struct fo_config *config)
 {
     return config->reserved == 0 && fo__weight_function_is_valid(&config->weight) &&
            fo__level_config_is_valid(&config->levels) && fo__placement_is_valid(&config->levels) &&
+           fo__load_config_is_valid(&config->load) && config->max_in_flight <= FO_IN_FLIGHT_MAX &&
            (config->key_load_factor == 0 ||
             (config->key_load_factor >= 1 && config->key_load_factor <= KEY_LOAD_FACTOR_MAX));
 }
@@ -76,6 +78,7 @@ static void fill_settings(struct fo__settings *settings, const struct fo_config 
     settings->success_units = fo__weight_success_units(&config->weight);
     settings->key_load_factor = config->key_load_factor;
     settings->reuse_recent_ns = config->reuse_recent_ms * FO__NS_PER_MS;
+    fo__load_rules_fill(&settings->load, &config->load, config->max_in_flight);
 }
 
 static void attend_to_recent(struct fo_balancer *balancer, const struct fo_config *config)
@@ -191,6 +194,7 @@ static fo_status make(const struct fo_config *config, struct fo_balancer **out)
     balancer->core.clock = &balancer->group->runtime->clock;
     balancer->began_ns = fo__clock_now_ns(balancer->core.clock);
     attend_to_recent(balancer, config);
+    fo__members_attend_to_load(balancer);
     atomic_init(&balancer->alive, 1);
     atomic_init(&balancer->has_cores, balancer->placement.subset.core_count > 0);
     pthread_mutex_init(&balancer->update_lock, NULL);
@@ -244,6 +248,7 @@ static fo_status configure(struct fo_balancer *balancer, const struct fo_config 
     }
     *settings = fo__exchange_acq_rel(&balancer->core.settings, *settings);
     attend_to_recent(balancer, config);
+    fo__members_attend_to_load(balancer);
     fo__rcu_synchronize();
     return FO_OK;
 }

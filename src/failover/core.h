@@ -20,7 +20,8 @@
     FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
 #define FO__ATTENTION_LEVELS FO__ATTENTION_OFFER(FO__OFFERS + 1) /* not all traffic is tier 0's */
 #define FO__ATTENTION_RECENT FO__ATTENTION_OFFER(FO__OFFERS + 2) /* leases are counted: recent.h */
-#define FO__ATTENTION_SHIFT 45
+#define FO__ATTENTION_LOAD FO__ATTENTION_OFFER(FO__OFFERS + 3)   /* leases are counted: counting.h */
+#define FO__ATTENTION_SHIFT 44
 
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
 struct fo__settings {
@@ -29,6 +30,7 @@ struct fo__settings {
         success_units; /* what a success adds to health above the minimum; or FO__CUSTOM_UNITS */
     double key_load_factor;   /* 0: no bound */
     uint64_t reuse_recent_ns; /* 0: never */
+    struct fo__load_rules load;
 };
 
 /** What recent.h remembers. */
@@ -68,6 +70,11 @@ struct fo__core {
     /* Written by every pick and finish, while loads by key are bounded or leases counted: apart. */
     _Alignas(FO__CACHE_LINE) _Atomic int64_t keyed_open; /* leases by key, of all endpoints */
     struct fo__recent recent;
+
+    /* Likewise, while there is a policy or a limit. */
+    _Alignas(FO__CACHE_LINE) struct fo__tally tally; /* while there is a limit of the balancer's own */
+    _Atomic uint32_t time;  /* fo__time: of the settings, and some while a penalty fades */
+    _Atomic float hot_line; /* what is hot begins here (load_hot_cold.c) */
 };
 
 _Static_assert(offsetof(struct fo__core, rows.fallback) >= FO__CACHE_LINE, "written by many");

@@ -39,6 +39,7 @@ struct fo__endpoint_settings *fo__endpoint_settings_create(const struct fo_endpo
     settings->level = config->level;
     settings->degraded = config->degraded;
     settings->zone = zone;
+    settings->max_in_flight = (uint32_t)config->max_in_flight;
     return settings;
 }
 
@@ -50,6 +51,7 @@ bool fo__endpoint_settings_equal(const struct fo__endpoint_settings *settings,
     return settings->max_weight == config->max_weight &&
            settings->min_weight == config->min_weight && settings->tags == config->tags &&
            settings->level == config->level && settings->degraded == config->degraded &&
+           settings->max_in_flight == config->max_in_flight &&
            strcmp(zone, config->zone != NULL ? config->zone : "") == 0;
 }
 

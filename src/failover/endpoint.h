@@ -24,6 +24,7 @@ struct fo__endpoint_settings {
     uint32_t level; /* as configured */
     bool degraded;
     const struct fo__zone *zone; /* NULL: none */
+    uint32_t max_in_flight;      /* 0: no limit */
 };
 
 /* What the dispatcher has to tell; bits of fo_endpoint.pending. */
@@ -42,6 +43,7 @@ struct fo_endpoint {
     uint64_t id;
     uint32_t index; /* dense number in the balancer; used again after this one is freed */
     struct fo__cell_ref cell;
+    _Atomic uint32_t max_in_flight; /* of its host; 0: no limit of its own; written under the lock */
     struct fo__host *host;
     struct fo__core *core;
     void *data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "errand.h"
 
+#include "choose.h"
 #include "draw.h"
 #include "lease.h"
 #include "lease_check.h"
@@ -23,7 +24,8 @@ static fo_status leave(const struct fo__errand *errand, fo_status status)
 /** A lease of the epoch in which the slot was taken, not of one that has begun since. */
 static fo_status start(const struct fo__errand *errand, const struct fo__slot *slot)
 {
-    fo__lease_start(errand->lease, errand->core, errand->row, slot, errand->word, 0);
+    fo__lease_start(errand->lease, errand->core, errand->row, slot, errand->word, 0,
+                    errand->counting.counts);
     return leave(errand, FO_OK);
 }
 
@@ -47,10 +49,18 @@ static const struct fo__slot *find_recent(struct fo__errand *errand)
     if (fo__unlikely(errand->now_ns != 0) && !errand->is_further &&
         is_below_limit(errand, errand->snapshot->tier))
         slot = fo__recent_slot(errand->core, errand->snapshot, errand->now_ns);
-    if (slot == FO__NO_SLOT || !fo__limits_allow(errand->limits, errand->snapshot, slot))
+    if (slot == FO__NO_SLOT || !fo__limits_allow(errand->limits, errand->snapshot, slot) ||
+        !fo__counting_admit(&errand->counting, errand->snapshot->slot[slot].endpoint))
         return NULL;
     errand->word = fo__load_acquire(errand->snapshot->slot[slot].word);
     return &errand->snapshot->slot[slot];
+}
+
+static bool take_offer(struct fo__errand *errand)
+{
+    errand->has_trial = fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits,
+                                       &errand->counting, errand->lease);
+    return errand->has_trial;
 }
 
 /** A slot of the tier whose turn it is. */
@@ -60,6 +70,8 @@ static const struct fo__slot *find_due(struct fo__errand *errand, const struct f
 
     if (!is_below_limit(errand, tier))
         return NULL;
+    if (errand->counting.rules != NULL)
+        return fo__choose(errand, tier);
     if (fo__unlikely(fo__load_relaxed(&tier->panic)))
         return fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
                                    &errand->word);
@@ -71,6 +83,22 @@ static const struct fo__slot *find_due(struct fo__errand *errand, const struct f
                       &errand->word);
 }
 
+static const struct fo__slot *draw_healthy(struct fo__errand *errand, const struct fo__tier *tier)
+{
+    return errand->counting.rules != NULL
+               ? fo__choose_by_scan(errand, tier, false)
+               : fo__draw_from_tree(errand->core, errand->snapshot, errand->row, tier,
+                                    errand->limits, &errand->word);
+}
+
+static const struct fo__slot *draw_any(struct fo__errand *errand, const struct fo__tier *tier)
+{
+    return errand->counting.rules != NULL
+               ? fo__choose_by_scan(errand, tier, true)
+               : fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
+                                     &errand->word);
+}
+
 /** A slot of any tier, best first, that is worth something. */
 static const struct fo__slot *find_healthy(struct fo__errand *errand)
 {
@@ -78,8 +106,7 @@ static const struct fo__slot *find_healthy(struct fo__errand *errand)
 
     for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
         if (is_below_limit(errand, &errand->snapshot->tier[i]))
-            slot = fo__draw_from_tree(errand->core, errand->snapshot, errand->row,
-                                      &errand->snapshot->tier[i], errand->limits, &errand->word);
+            slot = draw_healthy(errand, &errand->snapshot->tier[i]);
     return slot;
 }
 
@@ -90,8 +117,7 @@ static const struct fo__slot *find_any(struct fo__errand *errand)
 
     for (uint32_t i = 0; i < errand->snapshot->tier_count && slot == NULL; i++)
         if (is_below_limit(errand, &errand->snapshot->tier[i]))
-            slot = fo__draw_regardless(errand->snapshot, errand->row, &errand->snapshot->tier[i],
-                                       errand->limits, &errand->word);
+            slot = draw_any(errand, &errand->snapshot->tier[i]);
     return slot;
 }
 
@@ -108,9 +134,11 @@ static const struct fo__slot *find_in_need(struct fo__errand *errand)
     again.limits = &all;
     if (retries)
         slot = find_healthy(&again);
-    if (slot != NULL && errand->limits->strict)
+    if (slot != NULL && errand->limits->strict) {
+        fo__counting_forgo(&again.counting, slot->endpoint);
         return NULL;
-    if (slot == NULL && errand->snapshot->rule.has_last_resort) {
+    }
+    if (slot == NULL && !again.counting.met_full && errand->snapshot->rule.has_last_resort) {
         slot = find_any(errand);
         if (slot != NULL)
             return slot;
@@ -118,32 +146,47 @@ static const struct fo__slot *find_in_need(struct fo__errand *errand)
             slot = find_any(&again);
     }
     errand->word = again.word;
+    errand->counting = again.counting;
     return slot;
 }
 
-fo_status fo__errand_run(struct fo__errand *errand)
+/** The slot that the pick gets, with room made there; NULL: none, or a trial is it and the lease begun. */
+static const struct fo__slot *find(struct fo__errand *errand)
 {
     bool offered = (fo__attention(errand->core) & FO__ATTENTION_OFFERS) != 0;
     bool retries = errand->limits->without.count > 0;
     const struct fo__slot *slot;
 
-    if (fo__unlikely(errand->snapshot->count == 0))
-        return leave(errand, fo__nothing_in(errand->snapshot));
     /* A retry has failed once already: it is nobody's trial unless there is no other way. */
-    if (offered && !retries &&
-        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
-        return leave(errand, FO_OK);
+    if (offered && !retries && take_offer(errand))
+        return NULL;
     slot = find_recent(errand);
     if (slot == NULL)
         slot = find_due(errand, tier_due(errand));
     if (slot == NULL)
         slot = find_healthy(errand);
-    if (slot == NULL && offered && retries &&
-        fo__offer_take(errand->core, errand->snapshot, errand->row, errand->limits, errand->lease))
+    if (slot != NULL || (offered && retries && take_offer(errand)))
+        return slot;
+    return errand->counting.met_full ? NULL : find_in_need(errand);
+}
+
+fo_status fo__errand_run(struct fo__errand *errand)
+{
+    const struct fo__slot *slot;
+
+    if (fo__unlikely(errand->snapshot->count == 0))
+        return leave(errand, fo__nothing_in(errand->snapshot));
+    fo__counting_begin(&errand->counting, errand->core);
+    if (!fo__counting_enter(&errand->counting, errand->core))
+        return leave(errand, FO_OVERLOADED);
+    errand->has_trial = false;
+    slot = find(errand);
+    if (slot != NULL)
+        return start(errand, slot);
+    if (errand->has_trial)
         return leave(errand, FO_OK);
-    if (slot == NULL)
-        slot = find_in_need(errand);
-    return slot != NULL ? start(errand, slot) : leave(errand, FO_UNAVAILABLE);
+    fo__counting_leave(&errand->counting, errand->core);
+    return leave(errand, errand->counting.met_full ? FO_OVERLOADED : FO_UNAVAILABLE);
 }
 
 fo_status fo__errand_pick(struct fo__core *core, const struct fo_pick_options *options,
@@ -155,6 +198,7 @@ fo_status fo__errand_pick(struct fo__core *core, const struct fo_pick_options *o
 
     errand.row = fo__row_of(&core->rows);
     errand.now_ns = fo__recent_now_ns(core);
+    errand.counting.now_ns = fo__counting_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, errand.snapshot, options);

@@ -5,10 +5,15 @@
  *     trial on offer? ─► the last request's, if it is used again (recent.h)
  *                     ─► the tier whose turn it is ─► the others, best first
  *                     ─► an excluded one that is healthy ─► last resort ─► FO_UNAVAILABLE
+ *
+ * Where leases are counted, what is found is what has room for one more (counting.h), and the tier whose
+ * turn it is finds it by the load policy (choose.h). When all that would do is full, the pick ends there,
+ * with FO_OVERLOADED: neither what was tried already nor what is down has more to give.
  */
 #ifndef FO_ERRAND_H
 #define FO_ERRAND_H
 
+#include "counting.h"
 #include "pick_limits.h"
 
 /** A pick on its long way. */
@@ -21,6 +26,8 @@ struct fo__errand {
     uint64_t word;   /* that the slot found was taken for */
     uint64_t now_ns; /* fo__recent_now_ns(); 0: nothing is used again */
     bool is_further; /* one of several: its samples must be independent of the last one's */
+    bool has_trial;  /* a trial on offer was taken: the lease has begun */
+    struct fo__counting counting; /* now_ns is set before it runs */
 };
 
 /** Picks, and ends the read section that it is called in. */

@@ -106,7 +106,8 @@ static void copy_candidate(struct outlook *outlook, const struct fo__snapshot *s
     struct fo_endpoint *endpoint = snapshot->slot[slot].endpoint;
     uint64_t word = fo__load_acquire(endpoint->host->word);
 
-    fo__view_endpoint(endpoint, snapshot, word, &candidate->info);
+    fo__view_endpoint(endpoint, snapshot, word, fo__clock_coarse_ns(endpoint->core->clock),
+                      &candidate->info);
     candidate->units = fo__slot_units(snapshot, slot);
     candidate->worth = fo__slot_claim(snapshot, slot, word);
     candidate->misfit = misfit_of(&outlook->options, candidate);

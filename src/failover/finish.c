@@ -14,11 +14,12 @@
  */
 #include "finish.h"
 
+#include "abi.h"
 #include "lease.h"
 #include "lease_check.h"
 #include "outcome.h"
 #include "rcu.h"
-#include "recent.h"
+#include "settle.h"
 
 /** The lease's finish goes to the shared counter of a draining endpoint. In a read section. */
 static void finish_draining(struct fo_endpoint *endpoint, bool failed)
@@ -72,8 +73,9 @@ static void apply(const struct fo_lease *lease, fo_outcome outcome)
     fo__outcome_apply(fo__lease_core(lease), lease->endpoint, &evidence);
 }
 
-/** Every other finish. Outside read sections. */
-static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
+/** Every other finish; report: NULL, or more than the outcome. Outside read sections. */
+static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome,
+                             const struct fo_finish_report *report)
 {
     struct fo_endpoint *endpoint;
     bool is_open;
@@ -89,8 +91,8 @@ static fo_status finish_slow(struct fo_lease *lease, fo_outcome outcome)
             fo__sub_relaxed(&endpoint->keyed_open, 1);
             fo__sub_relaxed(&fo__lease_core(lease)->keyed_open, 1);
         }
-        if ((fo__lease_taken_with(lease) & FO__LEASE_IS_COUNTED) != 0)
-            fo__recent_finish(fo__lease_core(lease), endpoint->id, outcome == FO_OUTCOME_SUCCESS);
+        if (report != NULL || (fo__lease_taken_with(lease) & FO__LEASE_IS_COUNTED) != 0)
+            fo__settle(lease, outcome, report);
         fo__finish_count(fo__lease_core(lease), endpoint, fo__outcome_is_failed(outcome));
     }
     lease->endpoint = NULL;
@@ -116,21 +118,27 @@ static inline bool is_mine(const struct fo_lease *lease)
 /** A success of the lease's own thread, while nothing is leaving and the host is ill: it heals. */
 static __attribute__((noinline)) fo_status finish_ill(struct fo_lease *lease, fo_outcome outcome)
 {
-    const uint64_t special =
-        FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL | FO__LEASE_IS_KEYED | FO__LEASE_IS_COUNTED;
+    const uint64_t special = FO__LEASE_IS_CHECKED | FO__LEASE_IS_TRIAL | FO__LEASE_IS_KEYED;
     struct fo__rcu_section section;
     struct fo__core *core;
 
     if (lease == NULL || lease->endpoint == NULL || outcome != FO_OUTCOME_SUCCESS ||
-        !is_mine(lease) || (fo__lease_taken_with(lease) & special) != 0 || !fo__rcu_enter(&section))
-        return finish_slow(lease, outcome);
+        !is_mine(lease) || (fo__lease_taken_with(lease) & special) != 0)
+        return finish_slow(lease, outcome, NULL);
+    if ((fo__lease_taken_with(lease) & FO__LEASE_IS_COUNTED) != 0) {
+        if (!fo__settle_plainly(lease))
+            fo__settle(lease, outcome, NULL);
+        return fo_finish(lease, outcome);
+    }
+    if (!fo__rcu_enter(&section))
+        return finish_slow(lease, outcome, NULL);
     core = fo__lease_core(lease);
     if (fo__load_acquire(&core->leaving) == 0 &&
         fo__outcome_heal(core, lease->endpoint, fo__lease_host_word(lease),
                          fo__word_epoch(fo__lease_taken_with(lease))))
         return count_at_home(lease, &section);
     fo__rcu_leave(&section);
-    return finish_slow(lease, outcome);
+    return finish_slow(lease, outcome, NULL);
 }
 
 /** Whether nothing about the finish is special, as far as the lease and the host word tell (lease.h). */
@@ -152,4 +160,42 @@ fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
         return finish_ill(lease, outcome);
     }
     return count_at_home(lease, &section);
+}
+
+/* ---- With a report ------------------------------------------------------------------------ */
+
+static bool is_valid(const struct fo_finish_report *report)
+{
+    return report->load - report->load == 0 && report->reserved == 0 && /* neither NaN nor infinite */
+           fo__outcome_is_valid(report->outcome);
+}
+
+/** A valid report of this version's size, on a lease that is open. */
+static fo_status finish_with(struct fo_lease *lease, const struct fo_finish_report *report)
+{
+    if (fo__unlikely((fo__lease_taken_with(lease) & FO__LEASE_IS_CHECKED) != 0 ||
+                     !fo__lease_is_of_process(lease)))
+        return finish_slow(lease, report->outcome, report);
+    fo__settle(lease, report->outcome, report);
+    return fo_finish(lease, report->outcome);
+}
+
+/** A report of another version's size. */
+static __attribute__((noinline)) fo_status
+finish_with_foreign(struct fo_lease *lease, const struct fo_finish_report *report)
+{
+    struct fo_finish_report ours = fo_finish_report_init(FO_OUTCOME_SUCCESS);
+
+    if (!fo__abi_read(&ours, sizeof(ours), report) || !is_valid(&ours))
+        return FO_EINVAL;
+    return finish_with(lease, &ours);
+}
+
+fo_status fo_finish_with(struct fo_lease *lease, const struct fo_finish_report *report)
+{
+    if (lease == NULL || lease->endpoint == NULL || report == NULL)
+        return FO_EINVAL;
+    if (fo__unlikely(report->size != sizeof(*report)))
+        return finish_with_foreign(lease, report);
+    return is_valid(report) ? finish_with(lease, report) : FO_EINVAL;
 }

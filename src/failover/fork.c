@@ -53,6 +53,7 @@ static void end_member(struct fo_endpoint *endpoint)
 
     fo__add_release(&endpoint->shared.finished, counts.started - counts.finished);
     fo__store_relaxed(&endpoint->keyed_open, 0);
+    fo__load_after_fork(&endpoint->host->load);
     tell_the_rest(endpoint, 0);
 }
 
@@ -80,6 +81,7 @@ static void end_leases(struct fo_balancer *balancer)
     fo__listeners_after_fork(&balancer->listeners);
     fo__store_relaxed(&balancer->core.keyed_open, 0);
     fo__store_relaxed(&balancer->core.recent.open, 0);
+    fo__tally_after_fork(&balancer->core.tally);
     fo__store_relaxed(&balancer->group->rng, fo__rng_system_seed());
     fo__tick_after_fork(balancer->group);
     for (uint32_t i = 0; i < balancer->count; i++)

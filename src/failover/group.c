@@ -114,10 +114,11 @@ void fo__group_unref(struct fo_group *group)
 /** The parts that are allocated; NULL when one cannot be had. Caller holds the group lock. */
 static struct fo__host *allocate_host(struct fo_group *group, const char *name, uint64_t word)
 {
-    struct fo__host *host = calloc(1, sizeof(*host));
+    struct fo__host *host = aligned_alloc(_Alignof(struct fo__host), sizeof(*host));
 
     if (host == NULL)
         return NULL;
+    memset(host, 0, sizeof(*host));
     host->word = fo__words_acquire(&group->words, word);
     if (host->word != NULL)
         host->name = fo__names_reserve(&group->hosts, name);

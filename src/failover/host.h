@@ -46,6 +46,7 @@
 #define FO_HOST_H
 
 #include "atomic.h"
+#include "load.h"
 #include "names.h"
 #include "queue.h"
 #include "timer.h"
@@ -260,7 +261,15 @@ struct fo__host {
     uint64_t ramp_ns; /* how long it takes */
     struct fo__host *weighed_next;
     struct fo__host *weighed_previous;
+    /* Of picks and finishes of balancers with a policy or a limit, and finishes that report latency. */
+    struct fo__load load;
 };
+
+/** How long its answers take, by the peak moving average of load.h; 0: unknown. */
+static inline uint64_t fo__host_latency_ns(const struct fo__host *host)
+{
+    return (uint64_t)fo__signal_value(fo__load_relaxed(&host->load.latency));
+}
 
 /** Its admission, in units of 2^-31, if it is of the word's epoch; else 0. */
 static inline uint32_t fo__host_admission_begun(const struct fo__host *host, uint64_t word)

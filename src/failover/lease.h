@@ -23,15 +23,33 @@ _Static_assert(sizeof(struct fo_lease) == 64, "a lease is one cache line");
 _Static_assert(offsetof(struct fo_lease, endpoint) == 0, "the public part comes first");
 
 /* Which reserved word is what. */
-enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL };     /* reserved_pointer */
+enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL, FO__LEASE_COUNTS }; /* reserved_pointer */
 enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wide */
 
 /* Bits beside the host word that a lease was taken with; no host word has them. */
-#define FO__LEASE_IS_COUNTED (UINT64_C(1) << 55) /* in core.recent.open */
+#define FO__LEASE_IS_COUNTED (UINT64_C(1) << 55) /* its counts say where */
 #define FO__LEASE_IS_KEYED (UINT64_C(1) << 60)   /* counted in keyed_open */
 #define FO__LEASE_IS_CHECKED (UINT64_C(1) << 61) /* its nonce is in the table of lease_check.c */
 #define FO__LEASE_IS_TRIAL (UINT64_C(1) << 62)
 #define FO__LEASE_IS_ILL (UINT64_C(1) << 63) /* the host was not whole */
+
+/*
+ * Counts: where a lease is counted, so that its finish counts it back there and nowhere else, whatever is
+ * configured by then.
+ *
+ *     63              27 26         7 6     0
+ *     ├─ when it began ─┼─ slice ────┼─ bits ─┤      the time in units of 2^10 ns, wraps after a day
+ */
+#define FO__COUNTS_RECENT UINT64_C(1)       /* in core.recent.open */
+#define FO__COUNTS_BALANCER UINT64_C(2)     /* in core.tally */
+#define FO__COUNTS_HOST UINT64_C(4)         /* in the host's tally */
+#define FO__COUNTS_BALANCER_AGES UINT64_C(8) /* there in the bucket of its slice */
+#define FO__COUNTS_HOST_AGES UINT64_C(16)   /* likewise */
+#define FO__COUNTS_TIMED UINT64_C(32)       /* it has a time, and its latency is to be measured */
+#define FO__COUNTS_DATED UINT64_C(64)       /* its nonce is when it began, unless leases are checked */
+#define FO__COUNTS_SLICE_SHIFT 7
+#define FO__COUNTS_TIME_SHIFT 27
+#define FO__COUNTS_TIME_UNIT_SHIFT 10
 
 static inline struct fo__core *fo__lease_core(const struct fo_lease *lease)
 {
@@ -47,6 +65,11 @@ static inline _Atomic uint64_t *fo__lease_host_word(const struct fo_lease *lease
 static inline uint64_t fo__lease_taken_with(const struct fo_lease *lease)
 {
     return lease->reserved_wide[FO__LEASE_TAKEN_WITH];
+}
+
+static inline uint64_t fo__lease_counts(const struct fo_lease *lease)
+{
+    return (uint64_t)(uintptr_t)lease->reserved_pointer[FO__LEASE_COUNTS];
 }
 
 /** The thread of a lease that is nobody's own, of this process generation: its finish looks closely. */
@@ -82,10 +105,11 @@ static inline void fo__lease_fill(struct fo_lease *lease, struct fo__core *core,
     lease->reserved_wide[FO__LEASE_THREAD] = thread_id;
 }
 
-/** Counts a lease of the slot as started and fills it. In the read section of the pick. */
+/** Counts a lease of the slot as started and fills it, with what it has been counted in by then
+ * (counting.h). In the read section of the pick. */
 static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core,
                                    struct fo__row *row, const struct fo__slot *slot, uint64_t word,
-                                   uint64_t bits)
+                                   uint64_t bits, uint64_t counts)
 {
     struct fo__cell *cell = fo__endpoint_start(slot->endpoint, row, slot->cell);
     bool at_home = cell != NULL && fo__rcu_is_cheap();
@@ -94,6 +118,10 @@ static inline void fo__lease_start(struct fo_lease *lease, struct fo__core *core
         bits |= FO__LEASE_IS_ILL;
     if (fo__unlikely((fo__attention(core) & FO__ATTENTION_RECENT) != 0)) {
         fo__add_relaxed(&core->recent.open, 1);
+        counts |= FO__COUNTS_RECENT;
+    }
+    if (counts != 0) {
+        lease->reserved_pointer[FO__LEASE_COUNTS] = (void *)(uintptr_t)counts;
         bits |= FO__LEASE_IS_COUNTED;
     }
     fo__lease_fill(lease, core, cell, slot, word | bits,

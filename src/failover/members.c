@@ -118,6 +118,20 @@ void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *e
         fo__names_remove(&balancer->names, entry);
 }
 
+void fo__members_attend_to_load(struct fo_balancer *balancer)
+{
+    const struct fo__load_rules *rules = &fo__load_relaxed(&balancer->core.settings)->load;
+    bool is_on = rules->is_on;
+
+    for (uint32_t i = 0; i < balancer->count && !is_on; i++)
+        is_on = fo__load_relaxed(&balancer->members[i]->max_in_flight) != 0;
+    fo__store_relaxed(&balancer->core.time, is_on ? rules->time : FO__TIME_NONE);
+    if (is_on)
+        fo__attention_raise(&balancer->core, FO__ATTENTION_LOAD);
+    else
+        fo__attention_end(&balancer->core, FO__ATTENTION_LOAD);
+}
+
 void fo__members_free(struct fo_endpoint *endpoint)
 {
     struct fo_balancer *balancer = fo__balancer_of(endpoint->core);

@@ -78,6 +78,10 @@ void fo__members_begin_leaving(struct fo_balancer *balancer, struct fo_endpoint 
 /** An endpoint leaves no more: it is a member again, or about to be freed. Update lock held. */
 void fo__members_end_leaving(struct fo_balancer *balancer, struct fo_endpoint *endpoint);
 
+/** Picks count leases if a policy or a limit asks for it: the balancer's settings, or any member's. Update
+ * lock held, or nobody else knows the balancer. */
+void fo__members_attend_to_load(struct fo_balancer *balancer);
+
 /** Dispatcher: frees a released endpoint, after a grace period, outside the update lock. */
 void fo__members_free(struct fo_endpoint *endpoint);
 

@@ -69,7 +69,8 @@ static bool claim(struct fo__core *core, uint32_t i, struct fo_endpoint *endpoin
 }
 
 bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                    const struct fo__limits *limits, struct fo_lease *lease)
+                    const struct fo__limits *limits, struct fo__counting *counting,
+                    struct fo_lease *lease)
 {
     uint64_t attention = fo__attention(core);
 
@@ -82,15 +83,22 @@ bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct
         if ((attention & FO__ATTENTION_OFFER(i)) == 0)
             continue;
         at = offered_slot(core, snapshot, i, limits);
-        if (at == FO__NO_SLOT || !claim(core, i, snapshot->slot[at].endpoint))
+        if (at == FO__NO_SLOT)
             continue;
         slot = &snapshot->slot[at];
+        if (!fo__counting_admit(counting, slot->endpoint))
+            continue;
+        if (!claim(core, i, slot->endpoint)) {
+            fo__counting_forgo(counting, slot->endpoint);
+            continue;
+        }
         word = fo__load_acquire(slot->word);
         taken = fo__word_with_trial(word);
         if ((word & FO__FLAG_DUE) != 0 && fo__cas_acq_rel(slot->word, &word, taken)) {
-            fo__lease_start(lease, core, row, slot, taken, FO__LEASE_IS_TRIAL);
+            fo__lease_start(lease, core, row, slot, taken, FO__LEASE_IS_TRIAL, counting->counts);
             return true;
         }
+        fo__counting_forgo(counting, slot->endpoint);
     }
     return false;
 }

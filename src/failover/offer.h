@@ -22,6 +22,7 @@
 #ifndef FO_OFFER_H
 #define FO_OFFER_H
 
+#include "counting.h"
 #include "pick_limits.h"
 
 /** Offers an endpoint for a trial. True: it stands on offer. Dispatcher. */
@@ -30,9 +31,10 @@ bool fo__offer_put(struct fo__core *core, struct fo_endpoint *endpoint);
 /** Takes the endpoint's offer back. Update lock held; a grace period follows before it is freed. */
 void fo__offer_withdraw(struct fo__core *core, struct fo_endpoint *endpoint);
 
-/** Takes a trial that is on offer and that the limits allow, and fills the lease. In a read section.
- */
+/** Takes a trial that is on offer, that the limits allow and that has room, and fills the lease. In a
+ * read section. */
 bool fo__offer_take(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
-                    const struct fo__limits *limits, struct fo_lease *lease);
+                    const struct fo__limits *limits, struct fo__counting *counting,
+                    struct fo_lease *lease);
 
 #endif

@@ -26,6 +26,7 @@
 #include "errand.h"
 #include "lease.h"
 #include "pick_keyed.h"
+#include "pick_load.h"
 #include "rcu.h"
 #include "recent.h"
 #include "sample.h"
@@ -71,6 +72,7 @@ static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, str
 
     errand.row = fo__row_of(&core->rows);
     errand.now_ns = fo__recent_now_ns(core);
+    errand.counting.now_ns = fo__counting_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     return fo__errand_run(&errand);
@@ -81,7 +83,9 @@ static __attribute__((noinline)) fo_status
 pick_elsewhere(struct fo__core *core, struct fo__snapshot *snapshot, struct fo__row *row,
                const struct fo__limits *limits, struct fo_lease *lease)
 {
-    struct fo__errand errand = {core, snapshot, row, limits, lease, 0, 0, false};
+    struct fo__errand errand = {
+        .core = core, .snapshot = snapshot, .row = row, .limits = limits, .lease = lease};
+
     return fo__errand_run(&errand);
 }
 
@@ -137,6 +141,18 @@ static __attribute__((noinline)) fo_status pick_from_tiers(struct fo__core *core
     return pick_elsewhere(core, snapshot, row, &fo__no_limits, lease);
 }
 
+/** Something wants attention, or the thread's row is not at home. */
+static __attribute__((noinline)) fo_status pick_attentively(struct fo__core *core,
+                                                            struct fo_lease *lease)
+{
+    uint64_t attention = fo__attention(core);
+
+    if (attention == FO__ATTENTION_LEVELS)
+        return pick_from_tiers(core, lease);
+    return (attention & FO__ATTENTION_LOAD) != 0 ? fo__pick_load(core, lease)
+                                                 : pick_aside(core, lease);
+}
+
 static inline fo_status pick_first(struct fo__core *core, const struct fo__snapshot *snapshot,
                                    struct fo__row *row, const struct fo__rcu_section *section,
                                    struct fo_lease *lease)
@@ -166,8 +182,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
     const struct fo__snapshot *snapshot;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
-        return fo__attention(core) == FO__ATTENTION_LEVELS ? pick_from_tiers(core, lease)
-                                                           : pick_aside(core, lease);
+        return pick_attentively(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     if (fo__unlikely(snapshot->n >= MANY))
         return pick_of_many(core, snapshot, row, section, lease);

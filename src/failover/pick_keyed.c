@@ -40,6 +40,7 @@ struct search {
     uint64_t hash;
     double load_factor; /* 0: no bound */
     uint64_t word;      /* that the slot found was taken for */
+    struct fo__counting counting;
 };
 
 /** Whether the key is among those that a host of that health, and so far up its ramp, keeps. */
@@ -61,11 +62,13 @@ static double bound(const struct search *search, uint32_t slot)
     return all > 0 ? ceil(search->load_factor * worth / all * open) : 1;
 }
 
-/** Counts the lease, if its bound allows it. */
-static bool admit(const struct search *search, uint32_t slot)
+/** Counts the lease, if its bound allows it, and makes room for it. */
+static bool admit(struct search *search, uint32_t slot)
 {
     struct fo_endpoint *endpoint = search->snapshot->slot[slot].endpoint;
 
+    if (!fo__counting_admit(&search->counting, endpoint))
+        return false;
     if (search->load_factor == 0)
         return true;
     fo__add_relaxed(&search->core->keyed_open, 1);
@@ -73,6 +76,7 @@ static bool admit(const struct search *search, uint32_t slot)
         return true;
     fo__sub_relaxed(&endpoint->keyed_open, 1);
     fo__sub_relaxed(&search->core->keyed_open, 1);
+    fo__counting_forgo(&search->counting, endpoint);
     return false;
 }
 
@@ -137,7 +141,8 @@ static fo_status go_elsewhere(const struct search *search)
                                 .snapshot = search->snapshot,
                                 .row = search->row,
                                 .limits = search->limits,
-                                .lease = search->lease};
+                                .lease = search->lease,
+                                .counting = {.now_ns = search->counting.now_ns}};
 
     return fo__errand_run(&errand);
 }
@@ -149,14 +154,21 @@ static fo_status run(struct search *search)
     const struct fo__slot *slot;
 
     search->load_factor = fo__load_acquire(&search->core->settings)->key_load_factor;
+    fo__counting_begin(&search->counting, search->core);
+    if (!fo__counting_enter(&search->counting, search->core)) {
+        fo__rcu_read_unlock();
+        return FO_OVERLOADED;
+    }
     if ((attention & FO__ATTENTION_OFFERS) == 0 || search->limits->without.count > 0 ||
         !fo__offer_take(search->core, search->snapshot, search->row, search->limits,
-                        search->lease)) {
+                        &search->counting, search->lease)) {
         slot = find(search);
-        if (slot == NULL)
+        if (slot == NULL) {
+            fo__counting_leave(&search->counting, search->core);
             return go_elsewhere(search);
+        }
         fo__lease_start(search->lease, search->core, search->row, slot, search->word,
-                        search->load_factor > 0 ? FO__LEASE_IS_KEYED : 0);
+                        search->load_factor > 0 ? FO__LEASE_IS_KEYED : 0, search->counting.counts);
     }
     fo__rcu_read_unlock();
     if (fo__unlikely((attention & FO__ATTENTION_CHECK) != 0))
@@ -189,6 +201,7 @@ fo_status fo__pick_keyed(struct fo__core *core, const struct fo_pick_options *op
 
     search.row = fo__row_of(&core->rows);
     search.hash = fo__hash(options->key, options->key_size);
+    search.counting.now_ns = fo__counting_now_ns(core);
     status = enter(&search);
     if (status != FO_OK)
         return status;
@@ -204,6 +217,7 @@ static __attribute__((noinline)) fo_status pick_aside(struct fo__core *core, uin
     fo_status status;
 
     search.row = fo__row_of(&core->rows);
+    search.counting.now_ns = fo__counting_now_ns(core);
     status = enter(&search);
     return status == FO_OK ? run(&search) : status;
 }

@@ -101,13 +101,16 @@ static void sift_up(struct fo_lease *heap, size_t at)
 /** What picks a slot by live weight, or by max weight when nothing is healthy. */
 struct measure {
     const struct fo__limits *limits;
+    const struct fo__load_rules *rules; /* NULL: everything has room */
     bool regardless;
 };
 
 static uint64_t measured(const struct fo__snapshot *snapshot, const struct fo__tier *tier,
                          uint32_t slot, const struct measure *measure)
 {
-    if (!fo__limits_allow(measure->limits, snapshot, slot))
+    if (!fo__limits_allow(measure->limits, snapshot, slot) ||
+        (measure->rules != NULL &&
+         !fo__counting_has_room(measure->rules, snapshot->slot[slot].endpoint)))
         return 0;
     return measure->regardless || fo__load_relaxed(&tier->panic)
                ? fo__slot_units(snapshot, slot)
@@ -196,14 +199,45 @@ static size_t take_all(const struct fo__errand *errand, const struct measure *me
     return got;
 }
 
-static void fill(const struct fo__errand *errand, struct fo_lease *leases, size_t got)
+/** Makes room for one more, as errand.c does. */
+static bool admit(struct fo__counting *counting, struct fo__core *core,
+                  struct fo_endpoint *endpoint)
 {
+    fo__counting_begin(counting, core);
+    if (!fo__counting_enter(counting, core))
+        return false;
+    if (fo__counting_admit(counting, endpoint))
+        return true;
+    fo__counting_leave(counting, core);
+    return false;
+}
+
+/** Entries become leases, but for those that have no room any more; returns how many. */
+static size_t fill(struct fo__errand *errand, struct fo_lease *leases, size_t got)
+{
+    size_t filled = 0;
+
     for (size_t i = 0; i < got; i++) {
         const struct fo__slot *slot = &errand->snapshot->slot[leases[i].reserved_wide[SLOT]];
 
-        fo__lease_start(&leases[i], errand->core, errand->row, slot, fo__load_acquire(slot->word),
-                        0);
+        if (admit(&errand->counting, errand->core, slot->endpoint))
+            fo__lease_start(&leases[filled++], errand->core, errand->row, slot,
+                            fo__load_acquire(slot->word), 0, errand->counting.counts);
     }
+    return filled;
+}
+
+/** Whether something would do, if it had room. */
+static bool is_full(const struct fo__errand *errand)
+{
+    struct measure measure = {.limits = errand->limits};
+    size_t able = 0;
+
+    if (errand->counting.rules == NULL || errand->snapshot->count == 0)
+        return false;
+    for (uint32_t i = 0; i < errand->snapshot->tier_count; i++)
+        able += count_able(errand->snapshot, &errand->snapshot->tier[i], &measure);
+    return able > 0;
 }
 
 /** As errand.c does for one: what is healthy within the limits; else, if an excluded one is healthy, that
@@ -211,9 +245,11 @@ static void fill(const struct fo__errand *errand, struct fo_lease *leases, size_
 static size_t take_in_turn(const struct fo__errand *errand, size_t n, struct fo_lease *leases)
 {
     struct fo__limits all = *errand->limits; /* without exclusions */
-    struct measure measure = {.limits = errand->limits};
+    struct measure measure = {.limits = errand->limits, .rules = errand->counting.rules};
     size_t got = take_all(errand, &measure, n, leases);
 
+    if (got == 0 && is_full(errand))
+        return 0;
     all.without.count = 0;
     if (got == 0 && errand->limits->without.count > 0) {
         measure.limits = &all;
@@ -240,13 +276,15 @@ static fo_status pick_most(struct fo__core *core, const struct fo_pick_options *
     struct fo__errand errand = {.core = core, .limits = &limits, .row = fo__row_of(&core->rows)};
     fo_status nothing;
 
+    errand.counting.now_ns = fo__counting_now_ns(core);
     fo__rcu_read_lock();
     errand.snapshot = fo__load_acquire(&core->snapshot);
     fo__limits_read(&limits, core, errand.snapshot, options);
-    nothing = fo__nothing_in(errand.snapshot);
+    fo__counting_begin(&errand.counting, core);
+    nothing = is_full(&errand) ? FO_OVERLOADED : fo__nothing_in(errand.snapshot);
     if (errand.snapshot->count > 0)
         *got = take_in_turn(&errand, n, leases);
-    fill(&errand, leases, *got);
+    *got = fill(&errand, leases, *got);
     fo__rcu_read_unlock();
     if ((fo__attention(core) & FO__ATTENTION_CHECK) != 0)
         for (size_t i = 0; i < *got; i++)

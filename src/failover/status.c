@@ -23,6 +23,7 @@ const char *fo_status_name(fo_status status)
         [FO_SYSTEM] = "FO_SYSTEM",
         [FO_STALE] = "FO_STALE",
         [FO_NOSPACE] = "FO_NOSPACE",
+        [FO_OVERLOADED] = "FO_OVERLOADED",
     };
     return NAME_OF(names, status, "FO_?");
 }
@@ -117,4 +118,14 @@ uint32_t fo_version(void)
 {
     return (uint32_t)FO_VERSION_MAJOR << 16 | (uint32_t)FO_VERSION_MINOR << 8 |
            (uint32_t)FO_VERSION_PATCH;
+}
+
+const char *fo_load_policy_name(fo_load_policy policy)
+{
+    static const char *const names[] = {
+        [FO_LOAD_NONE] = "none",           [FO_LOAD_INVERSE] = "inverse",
+        [FO_LOAD_LEAST] = "least",         [FO_LOAD_PEAK_EWMA] = "peak EWMA",
+        [FO_LOAD_HOT_COLD] = "hot-cold",
+    };
+    return NAME_OF(names, policy, "?");
 }

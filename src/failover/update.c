@@ -22,8 +22,12 @@
 /** Installs new settings; the change keeps the old ones until the grace period is over. */
 static void install_settings(struct fo__change *change)
 {
+    struct fo_endpoint *endpoint = change->next;
+
     if (change->settings != NULL)
-        change->settings = fo__exchange_acq_rel(&change->next->settings, change->settings);
+        change->settings = fo__exchange_acq_rel(&endpoint->settings, change->settings);
+    fo__store_relaxed(&endpoint->max_in_flight,
+                      fo__load_relaxed(&endpoint->settings)->max_in_flight);
 }
 
 static void join(struct fo__update *update, struct fo__change *change)
@@ -94,6 +98,7 @@ static void commit(struct fo__update *update)
     free(balancer->members);
     balancer->members = update->members;
     balancer->count = update->member_count;
+    fo__members_attend_to_load(balancer);
     fo__update_result_fill(update);
     fo__publish(balancer, update->snapshot, update->leavers, update->leaver_count);
     for (size_t i = 0; i < update->change_count; i++)

@@ -57,6 +57,8 @@ static const char *config_offence(const struct fo_endpoint_config *config)
     for (size_t i = 0; i < sizeof(config->reserved); i++)
         if (config->reserved[i])
             return "a reserved field is set";
+    if (config->max_in_flight > FO_IN_FLIGHT_MAX)
+        return "max_in_flight is above FO_IN_FLIGHT_MAX";
     if (config->zone != NULL && strnlen(config->zone, FO_NAME_MAX + 1) > FO_NAME_MAX)
         return "the zone is longer than FO_NAME_MAX";
     return NULL;

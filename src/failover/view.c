@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "cold.h"
+#include "counting.h"
 #include "judged.h"
 #include "members.h"
 #include "rcu.h"
@@ -14,8 +15,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void view_load(const struct fo_endpoint *endpoint, uint64_t now_ns,
+                      struct fo_endpoint_info *info)
+{
+    const struct fo__load_rules *rules = &fo__load_acquire(&endpoint->core->settings)->load;
+    const struct fo__load *load = &endpoint->host->load;
+    uint64_t limit = fo__counting_limit(rules, endpoint);
+    uint64_t reported = fo__load_relaxed(&load->reported);
+
+    info->load_in_flight = fo__load_relaxed(&load->tally.open);
+    info->limit = limit != UINT64_MAX ? limit : 0;
+    info->latency_ms = (double)fo__signal_now(fo__load_relaxed(&load->latency), now_ns,
+                                              rules->decay_ns) /
+                       1e6;
+    info->penalty =
+        (double)fo__signal_now(fo__load_relaxed(&load->penalty), now_ns, rules->decay_ns);
+    if (reported != 0 && fo__signal_age_ns(reported, now_ns) < rules->report_expiry_ns)
+        info->reported_load = (double)fo__signal_value(reported);
+}
+
 void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
-                       uint64_t word, struct fo_endpoint_info *info)
+                       uint64_t word, uint64_t now_ns, struct fo_endpoint_info *info)
 {
     const struct fo__endpoint_settings *settings = fo__load_acquire(&endpoint->settings);
     struct fo__counts counts = fo__endpoint_counts(endpoint, &endpoint->core->rows);
@@ -53,12 +73,13 @@ void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *
     info->degraded = settings->degraded;
     if (settings->zone != NULL)
         strcpy(info->zone, settings->zone->name);
+    view_load(endpoint, now_ns, info);
 }
 
 static void look_at(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
-                    struct fo_endpoint_info *info)
+                    uint64_t now_ns, struct fo_endpoint_info *info)
 {
-    fo__view_endpoint(endpoint, snapshot, fo__load_acquire(endpoint->host->word), info);
+    fo__view_endpoint(endpoint, snapshot, fo__load_acquire(endpoint->host->word), now_ns, info);
 }
 
 fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
@@ -68,19 +89,21 @@ fo_status fo_endpoint_status(struct fo_balancer *balancer, const char *name,
     struct fo__snapshot *snapshot;
     struct fo_endpoint *endpoint;
     fo_status status = FO_NOTFOUND;
+    uint64_t now_ns;
 
     if (balancer == NULL || name == NULL || info == NULL ||
         !fo__abi_size_is_sane(info->size, sizeof(*info)))
         return FO_EINVAL;
     if (strnlen(name, FO_NAME_MAX + 1) > FO_NAME_MAX)
         return FO_NOTFOUND;
+    now_ns = fo__clock_coarse_ns(balancer->core.clock);
     fo__rcu_read_lock();
     snapshot = fo__load_acquire(&balancer->core.snapshot);
     endpoint = fo__names_get(&balancer->names, name);
     if (snapshot->closed)
         status = FO_CLOSED;
     else if (endpoint != NULL) {
-        look_at(endpoint, snapshot, &found);
+        look_at(endpoint, snapshot, now_ns, &found);
         status = FO_OK;
     }
     fo__rcu_read_unlock();
@@ -94,6 +117,7 @@ static fo_status copy_all(struct fo_balancer *balancer, struct fo_endpoint_info 
                           uint32_t *count)
 {
     const struct fo__snapshot *snapshot = fo__load_acquire(&balancer->core.snapshot);
+    uint64_t now_ns = fo__clock_coarse_ns(balancer->core.clock);
 
     if (balancer->closing)
         return FO_CLOSED;
@@ -102,7 +126,7 @@ static fo_status copy_all(struct fo_balancer *balancer, struct fo_endpoint_info 
         return FO_NOMEM;
     *count = balancer->count;
     for (uint32_t i = 0; i < *count; i++)
-        look_at(balancer->members[i], snapshot, &(*infos)[i]);
+        look_at(balancer->members[i], snapshot, now_ns, &(*infos)[i]);
     return FO_OK;
 }
 

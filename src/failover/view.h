@@ -7,9 +7,9 @@
 
 #include "core.h"
 
-/** Copies what is known about an endpoint whose host word is, or just was, that one. In a read section,
- * or under the update lock. */
+/** Copies what is known at that time about an endpoint whose host word is, or just was, that one. In a
+ * read section, or under the update lock. */
 void fo__view_endpoint(struct fo_endpoint *endpoint, const struct fo__snapshot *snapshot,
-                       uint64_t word, struct fo_endpoint_info *info);
+                       uint64_t word, uint64_t now_ns, struct fo_endpoint_info *info);
 
 #endif

@@ -21,16 +21,18 @@
                    "padding at the end of " #type)
 ENDS_IN(fo_check_config, arg);
 ENDS_IN(fo_check_target, reserved);
-ENDS_IN(fo_config, judge);
-ENDS_IN(fo_endpoint_config, address);
-ENDS_IN(fo_endpoint_info, ejections_refused);
+ENDS_IN(fo_config, max_in_flight);
+ENDS_IN(fo_endpoint_config, max_in_flight);
+ENDS_IN(fo_endpoint_info, reported_load);
 ENDS_IN(fo_event, new_weight);
 ENDS_IN(fo_explanation, probability);
+ENDS_IN(fo_finish_report, load);
 ENDS_IN(fo_group_config, judge);
 ENDS_IN(fo_judge_config, reserved);
 ENDS_IN(fo_lease, reserved_wide);
 ENDS_IN(fo_level_config, reserved);
 ENDS_IN(fo_level_info, share);
+ENDS_IN(fo_load_config, reserved);
 ENDS_IN(fo_key_info, needless);
 ENDS_IN(fo_pick_options, key_size);
 ENDS_IN(fo_runtime_config, clock_arg);

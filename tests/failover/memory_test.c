@@ -16,7 +16,7 @@
  * settings, snapshot, a share of the hash tables; without the rows of threads. */
 #define LEASE_BYTES 64
 #define EMPTY_BALANCER_BYTES 4096
-#define ENDPOINT_BYTES 1024
+#define ENDPOINT_BYTES 1280
 #define SNAPSHOT_ENDPOINT_BYTES 88
 #define ROW_BYTES 512
 #define ROW_CELL_BYTES 24 /* fo_config.row_limit: 16 hot and 8 cold for each endpoint */

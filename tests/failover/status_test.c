@@ -6,11 +6,11 @@ Test(status, has_a_name_for_every_value)
 {
     static const char *const names[] = {"FO_OK",     "FO_UNAVAILABLE", "FO_CLOSED",    "FO_NOMEM",
                                         "FO_EINVAL", "FO_NOTFOUND",    "FO_DUPLICATE", "FO_BUSY",
-                                        "FO_SYSTEM", "FO_STALE",       "FO_NOSPACE"};
+                                        "FO_SYSTEM", "FO_STALE",       "FO_NOSPACE",   "FO_OVERLOADED"};
 
-    for (int value = 0; value < 11; value++)
+    for (int value = 0; value < 12; value++)
         cr_expect_str_eq(fo_status_name((fo_status)value), names[value]);
-    cr_expect_str_eq(fo_status_name((fo_status)11), "FO_?");
+    cr_expect_str_eq(fo_status_name((fo_status)12), "FO_?");
     cr_expect_str_eq(fo_status_name((fo_status)-1), "FO_?");
 }
 
@@ -27,6 +27,7 @@ Test(status, keeps_the_numbers_of_statuses_and_outcomes)
     cr_expect_eq(FO_SYSTEM, 8);
     cr_expect_eq(FO_STALE, 9);
     cr_expect_eq(FO_NOSPACE, 10);
+    cr_expect_eq(FO_OVERLOADED, 11);
     cr_expect_eq(FO_OUTCOME_SUCCESS, 1);
     cr_expect_eq(FO_OUTCOME_CANCELLED, 7);
 }
@@ -104,4 +105,12 @@ Test(status, has_a_name_for_every_kind_of_event)
 Test(status, tells_the_version_of_the_headers)
 {
     cr_expect_eq(fo_version(), FO_VERSION_MAJOR << 16 | FO_VERSION_MINOR << 8 | FO_VERSION_PATCH);
+}
+
+Test(status, has_a_name_for_every_load_policy)
+{
+    static const char *const names[] = {"none", "inverse", "least", "peak EWMA", "hot-cold", "?"};
+
+    for (int value = 0; value < 6; value++)
+        cr_expect_str_eq(fo_load_policy_name((fo_load_policy)value), names[value]);
 }
