@@ -15,6 +15,7 @@
 #include <failover/group.h>
 #include <failover/health.h>
 #include <failover/levels.h>
+#include <failover/retry.h>
 #include <failover/runtime.h>
 #include <failover/state.h>
 

@@ -23,6 +23,10 @@ const char *fo_status_name(fo_status status)
         [FO_SYSTEM] = "FO_SYSTEM",
         [FO_STALE] = "FO_STALE",
         [FO_NOSPACE] = "FO_NOSPACE",
+        [FO_WAIT] = "FO_WAIT",
+        [FO_DONE] = "FO_DONE",
+        [FO_BUDGET] = "FO_BUDGET",
+        [FO_DEADLINE] = "FO_DEADLINE",
     };
     return NAME_OF(names, status, "FO_?");
 }
