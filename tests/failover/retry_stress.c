@@ -51,21 +51,6 @@ struct test {
 
 /* ---- The budget ------------------------------------------------------------------------------ */
 
-static void pay_or_ask(struct test *test, uint64_t *random)
-{
-    uint32_t tick = atomic_load_explicit(&test->tick, memory_order_relaxed);
-
-    if (stress_random(random, 2) == 0) {
-        fo__window_add(&test->requests, tick);
-        atomic_fetch_add_explicit(&test->asked[tick % TICKS], 1, memory_order_relaxed);
-    } else if (fo__retry_budget_pay(&test->budget, &test->requests, tick)) {
-        if (stress_random(random, 4) == 0)
-            fo__retry_budget_repay(&test->budget, tick);
-        else
-            atomic_fetch_add_explicit(&test->paid[tick % TICKS], 1, memory_order_relaxed);
-    }
-}
-
 static uint64_t last_ticks(_Atomic uint64_t *counts, uint32_t tick, uint32_t ticks)
 {
     uint64_t sum = 0;
@@ -73,6 +58,34 @@ static uint64_t last_ticks(_Atomic uint64_t *counts, uint32_t tick, uint32_t tic
     for (uint32_t i = 0; i < ticks; i++)
         sum += atomic_load(&counts[(tick - i) % TICKS]);
     return sum;
+}
+
+/** A request counts here before it does there, a payment after: so the ledger never accuses wrongly. */
+static void check_payment(struct test *test, uint32_t tick)
+{
+    uint64_t paid = last_ticks(test->paid, tick, FO__WINDOW_TICKS + 1);
+    uint64_t asked = last_ticks(test->asked, tick, FO__WINDOW_TICKS);
+
+    stress_check((double)paid <= SHARE * (double)asked + FLOOR, "overspent: %llu for %llu requests",
+                 (unsigned long long)paid, (unsigned long long)asked);
+}
+
+static void pay_or_ask(struct test *test, uint64_t *random)
+{
+    uint32_t tick = atomic_load_explicit(&test->tick, memory_order_relaxed);
+
+    if (stress_random(random, 2) == 0) {
+        atomic_fetch_add(&test->asked[tick % TICKS], 1);
+        fo__window_add(&test->requests, tick);
+    } else if (fo__retry_budget_pay(&test->budget, &test->requests, tick)) {
+        atomic_fetch_add(&test->paid[tick % TICKS], 1);
+        if (test->phase == STANDING)
+            check_payment(test, tick);
+        if (stress_random(random, 4) == 0) {
+            atomic_fetch_sub(&test->paid[tick % TICKS], 1);
+            fo__retry_budget_repay(&test->budget, tick);
+        }
+    }
 }
 
 /** Pays as long as it may. */
@@ -192,7 +205,7 @@ static void *work(void *arg)
         pthread_barrier_wait(&test->begin);
         if (test->over)
             return NULL;
-        for (int i = 0; i < STEPS; i++) {
+        for (int i = 0; i < (test->phase == REQUESTS ? STEPS / 16 : STEPS); i++) {
             if (test->phase == MOVING && stress_random(&random, 64) == 0)
                 atomic_fetch_add_explicit(&test->tick, 1, memory_order_relaxed);
             if (test->phase == REQUESTS)
