@@ -7,7 +7,7 @@
  *               after now and before it
  *   elsewhere   nobody is asked twice while somebody who is up and was not asked is there; nobody is
  *               asked before the end of the silence that he wanted
- *   budgets     of any ttl: retries and hedges against the lists of what happened when
+ *   budgets     with each retry and hedge, those of the last ttl against the lists of what happened when
  *   verdicts    DONE, BUDGET and DEADLINE stay, but for an answer that was still out
  *   leases      as many are open as attempts, and none at the end
  */
@@ -109,14 +109,18 @@ static double none_is_0(double number)
     return number == FO_RETRY_NONE ? 0 : number;
 }
 
-static void check_budgets(const struct stage *stage)
+/** One more is in that list: was it paid for? */
+static void check_budget(struct stage *stage, struct list *list)
 {
     double firsts = last_ttl(stage, &stage->firsts);
     double floor = none_is_0(stage->policy.budget_floor_per_s) * stage->policy.budget_ttl_ms / 1000;
 
-    MUST(last_ttl(stage, &stage->retries) <=
-         none_is_0(stage->policy.budget_share) * firsts + floor + 1e-6);
-    MUST(last_ttl(stage, &stage->hedges) <= stage->policy.hedge_share * firsts + 1e-6);
+    note(stage, list);
+    if (list == &stage->retries)
+        MUST(last_ttl(stage, list) <=
+             none_is_0(stage->policy.budget_share) * firsts + floor + 1e-6);
+    if (list == &stage->hedges)
+        MUST(last_ttl(stage, list) <= stage->policy.hedge_share * firsts + 1e-6);
 }
 
 /* ---- One request ------------------------------------------------------------------------------ */
@@ -183,11 +187,10 @@ static void ask(struct stage *stage, struct request *request)
     if (status == FO_DONE || status == FO_BUDGET || status == FO_DEADLINE)
         request->over = status;
     if (status == FO_OK) {
-        note(stage, request->attempts == 0 ? &stage->firsts : &stage->retries);
+        check_budget(stage, request->attempts == 0 ? &stage->firsts : &stage->retries);
         enter(stage, request, &lease);
     }
     check_advice(stage, request, status, &advice);
-    check_budgets(stage);
 }
 
 static void hedge(struct stage *stage, struct request *request)
@@ -203,11 +206,10 @@ static void hedge(struct stage *stage, struct request *request)
         MUST(status == (open_count(request) == 0 ? FO_EINVAL : FO_BUSY));
     if (status == FO_OK) {
         MUST(!request->is_asked[fixture_index(lease.endpoint)]);
-        note(stage, &stage->hedges);
+        check_budget(stage, &stage->hedges);
         enter(stage, request, &lease);
     }
     check_advice(stage, request, status, &advice);
-    check_budgets(stage);
 }
 
 static void report(struct input *input, struct stage *stage, struct request *request)

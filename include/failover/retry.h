@@ -15,8 +15,9 @@
  *   Elsewhere  a retry asks an endpoint that this request has not asked yet, while one is eligible. When
  *              none is, it asks one again (a cluster of one must retry on itself), unless
  *              fo_pick_options.strict.
- *   Budget     in any `budget_ttl_ms` the retries are at most budget_share × the requests in it, and
- *              budget_floor_per_s beside. All threads share it, and it is never overspent.
+ *   Budget     whenever a retry is made, those of the last `budget_ttl_ms` are at most budget_share × the
+ *              requests of that time, and budget_floor_per_s × that time beside. All threads share
+ *              it, and it is never overspent.
  *   Deadlines  no attempt is begun at or behind the total deadline, and none is given a later one.
  *   Patience   between attempts there is a pause, drawn evenly from 0 to backoff_base_ms, twice that,
  *              four times …, at most backoff_max_ms. A server that says "retry after" is not asked

@@ -8,9 +8,10 @@
  * meet in that one word, so of two that want the last of it at most one has it, and perhaps neither:
  * refused too early, never overspent.
  *
- * Two windows end at different times on purpose. What was spent counts for one tick longer than the
- * ttl, requests for up to a tick less. So the rule holds for every stretch of one ttl, wherever it
- * begins, and not only for those that begin with a tick.
+ * Two windows end at different times on purpose. What was spent counts for up to a tick longer than the
+ * ttl, requests for up to a tick less. So the rule holds for the ttl before each payment exactly, and
+ * not only for those that begin with a tick; and no request pays twice: what was paid because of it
+ * counts for longer than it does.
  */
 #ifndef FO_RETRY_BUDGET_H
 #define FO_RETRY_BUDGET_H

@@ -98,8 +98,8 @@ Test(retry_budget, pays_as_a_naive_model_does)
     compare(0, 20, 4);
 }
 
-/** Ticks are the library's affair; the promise is about any stretch of time. */
-Test(retry_budget, holds_for_every_stretch_of_a_ttl)
+/** Ticks are the library's affair; the promise is about time. */
+Test(retry_budget, holds_for_the_ttl_before_each_payment)
 {
     const uint64_t tick_ns = 1000;
     struct dice dice = dice_of(5);
