@@ -7,7 +7,7 @@
  *               after now and before it
  *   elsewhere   nobody is asked twice while somebody who is up and was not asked is there; nobody is
  *               asked before the end of the silence that he wanted
- *   budgets     with each retry and hedge, those of the last ttl against the lists of what happened when
+ *   budgets     with each payment, those of the last ttl against the lists of what happened when
  *   verdicts    DONE, BUDGET and DEADLINE stay, but for an answer that was still out
  *   leases      as many are open as attempts, and none at the end
  */
@@ -29,7 +29,8 @@ struct request {
     bool is_begun;
     uint64_t begun;
     uint32_t attempts;
-    fo_status over; /* FO_OK: it goes on */
+    fo_status over;   /* FO_OK: it goes on */
+    uint64_t paid_at; /* for the next attempt; 0: not yet */
     struct fo_lease lease[2];
     size_t where[2];
     bool is_asked[SERVERS_MAX];
@@ -104,6 +105,17 @@ static void note(struct stage *stage, struct list *list)
     list->at[list->count++] = stage->f.now_ns;
 }
 
+/** One of that time is given back. */
+static void strike(struct list *list, uint64_t at)
+{
+    size_t i = list->count;
+
+    while (list->at[--i] != at)
+        MUST(i > 0);
+    memmove(&list->at[i], &list->at[i + 1], (list->count - i - 1) * sizeof(list->at[0]));
+    list->count--;
+}
+
 static double none_is_0(double number)
 {
     return number == FO_RETRY_NONE ? 0 : number;
@@ -173,6 +185,21 @@ static void enter(struct stage *stage, struct request *request, const struct fo_
     request->attempts++;
 }
 
+/** A retry is paid for when it is first asked for and not refused, before its pause. */
+static void see_payment(struct stage *stage, struct request *request, fo_status status)
+{
+    if (status != FO_OK && status != FO_WAIT && status != FO_UNAVAILABLE)
+        return;
+    if (request->attempts > 0 && request->paid_at == 0) {
+        check_budget(stage, &stage->retries);
+        request->paid_at = stage->f.now_ns;
+    }
+    if (status == FO_OK && request->attempts == 0)
+        note(stage, &stage->firsts);
+    if (status == FO_OK)
+        request->paid_at = 0;
+}
+
 static void ask(struct stage *stage, struct request *request)
 {
     struct fo_retry_advice advice = fo_retry_advice_init();
@@ -186,10 +213,9 @@ static void ask(struct stage *stage, struct request *request)
         MUST(status == FO_BUSY);
     if (status == FO_DONE || status == FO_BUDGET || status == FO_DEADLINE)
         request->over = status;
-    if (status == FO_OK) {
-        check_budget(stage, request->attempts == 0 ? &stage->firsts : &stage->retries);
+    see_payment(stage, request, status);
+    if (status == FO_OK)
         enter(stage, request, &lease);
-    }
     check_advice(stage, request, status, &advice);
 }
 
@@ -277,6 +303,8 @@ static void step(struct input *input, struct stage *stage)
     } else if (what == 3) {
         MUST(fo_retry_end(&request->retry) == FO_OK);
         request->is_begun = false;
+        if (request->paid_at != 0)
+            strike(&stage->retries, request->paid_at);
     } else if (what < 5) {
         hedge(stage, request);
     } else if (what < 11) {

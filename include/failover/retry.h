@@ -15,7 +15,7 @@
  *   Elsewhere  a retry asks an endpoint that this request has not asked yet, while one is eligible. When
  *              none is, it asks one again (a cluster of one must retry on itself), unless
  *              fo_pick_options.strict.
- *   Budget     whenever a retry is made, those of the last `budget_ttl_ms` are at most budget_share × the
+ *   Budget     whenever a retry is paid for, before its pause, those of the last `budget_ttl_ms` are at most budget_share × the
  *              requests of that time, and budget_floor_per_s × that time beside. All threads share
  *              it, and it is never overspent.
  *   Deadlines  no attempt is begun at or behind the total deadline, and none is given a later one.
