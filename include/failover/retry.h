@@ -170,7 +170,7 @@ struct fo_retrier;
  *                    budget_share, budget_floor_per_s, throttle_k, hedge_share out of its range or
  *                    not a number: fix the caller
  *
- * Any thread. Cold: allocates some 7 KB.
+ * Any thread. Cold: allocates some 6 KB.
  */
 FO_API FO_MUST_USE fo_status fo_retrier_create(const struct fo_retry_policy *policy,
                                                struct fo_retrier **retrier);
