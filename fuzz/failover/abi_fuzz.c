@@ -613,11 +613,74 @@ static void fuzz_status(struct input *input, struct stage *stage)
     free(memory);
 }
 
+static bool is_share_or_none(double number, double most)
+{
+    return number == FO_RETRY_NONE || (number >= 0 && number <= most);
+}
+
+static bool policy_is_valid(const struct fo_retry_policy *policy)
+{
+    bool pauses = policy->backoff_base_ms != FO_RETRY_NO_BACKOFF;
+
+    return policy->max_attempts <= FO_RETRY_ATTEMPTS_MAX &&
+           !(pauses && policy->backoff_max_ms != 0 &&
+             policy->backoff_base_ms > policy->backoff_max_ms) &&
+           (policy->budget_ttl_ms == 0 ||
+            (policy->budget_ttl_ms >= 1000 && policy->budget_ttl_ms <= 3600000)) &&
+           is_share_or_none(policy->budget_share, 1000) &&
+           is_share_or_none(policy->budget_floor_per_s, 1e6) &&
+           (policy->throttle_k == 0 || (policy->throttle_k >= 1 && policy->throttle_k <= 1000)) &&
+           policy->hedge_share >= 0 && policy->hedge_share <= 0.1;
+}
+
+static struct fo_retry_policy policy_from(struct input *input)
+{
+    struct fo_retry_policy policy = fo_retry_policy_init();
+    double *const numbers[] = {&policy.budget_share, &policy.budget_floor_per_s, &policy.throttle_k,
+                               &policy.hedge_share};
+
+    policy.max_attempts = input_below(input, 20);
+    policy.attempt_timeout_ms = milliseconds_from(input);
+    policy.total_timeout_ms = milliseconds_from(input);
+    policy.backoff_base_ms = milliseconds_from(input);
+    policy.backoff_max_ms = milliseconds_from(input);
+    policy.budget_ttl_ms = milliseconds_from(input);
+    for (int i = 0; i < 4; i++)
+        *numbers[i] = input_below(input, 4) == 0 ? number_from(input) : 0;
+    return policy;
+}
+
+static void fuzz_retrier(struct input *input, struct stage *stage)
+{
+    static const size_t ends[] = {
+        END(fo_retry_policy, attempt_timeout_ms), END(fo_retry_policy, backoff_base_ms),
+        END(fo_retry_policy, budget_ttl_ms),      END(fo_retry_policy, budget_share),
+        END(fo_retry_policy, throttle_k),         END(fo_retry_policy, hedge_share),
+        END(fo_retry_policy, classify_arg),       END(fo_retry_policy, sleep_arg),
+        END(fo_retry_policy, clock_arg),          END(fo_retry_policy, seed),
+    };
+    struct fo_retry_policy theirs = policy_from(input);
+    struct fo_retry_policy taken = fo_retry_policy_init();
+    struct claim claim = CLAIM(input, theirs, taken, ends);
+    struct fo_retrier *retrier = NULL;
+    struct fo_retry retry;
+    fo_status status = fo_retrier_create(claim.memory, &retrier);
+
+    MUST(status == (claim.size_is_sane && policy_is_valid(&taken) ? FO_OK : FO_EINVAL) &&
+         (retrier != NULL) == (status == FO_OK));
+    if (retrier != NULL) {
+        MUST(fo_retry_begin(retrier, stage->balancer, NULL, &retry) == FO_OK);
+        MUST(fo_retry_end(&retry) == FO_OK);
+    }
+    fo_retrier_destroy(retrier);
+    free(claim.memory);
+}
+
 static void run(struct input *input)
 {
     static void (*const subjects[])(struct input *, struct stage *) = {
         fuzz_runtime, fuzz_group, fuzz_balancer, fuzz_configure,
-        fuzz_update,  fuzz_pick,  fuzz_status,
+        fuzz_update,  fuzz_pick,  fuzz_status,   fuzz_retrier,
     };
     struct stage stage = {.now_ns = 1000000000};
     struct fo_runtime_config runtime = fo_runtime_config_init();
@@ -635,7 +698,7 @@ static void run(struct input *input)
     MUST(fo_balancer_create(&config, &stage.balancer) == FO_OK);
     MUST(fo_balancer_update(stage.balancer, &endpoint, 1, NULL, 0, NULL) == FO_OK);
     for (int steps = 0; input->left > 0 && steps < 16; steps++)
-        subjects[input_below(input, 7)](input, &stage);
+        subjects[input_below(input, 8)](input, &stage);
     fo_balancer_destroy(stage.balancer);
     fo_group_destroy(stage.group);
     while (fo_runtime_destroy(stage.runtime) == FO_BUSY)

@@ -17,6 +17,7 @@
 #include <failover/judge.h>
 #include <failover/levels.h>
 #include <failover/load.h>
+#include <failover/retry.h>
 #include <failover/runtime.h>
 #include <failover/state.h>
 

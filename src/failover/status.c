@@ -24,6 +24,10 @@ const char *fo_status_name(fo_status status)
         [FO_STALE] = "FO_STALE",
         [FO_NOSPACE] = "FO_NOSPACE",
         [FO_OVERLOADED] = "FO_OVERLOADED",
+        [FO_WAIT] = "FO_WAIT",
+        [FO_DONE] = "FO_DONE",
+        [FO_BUDGET] = "FO_BUDGET",
+        [FO_DEADLINE] = "FO_DEADLINE",
     };
     return NAME_OF(names, status, "FO_?");
 }

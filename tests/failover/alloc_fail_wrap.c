@@ -168,6 +168,7 @@ struct world {
     struct fo_group *made_group;
     struct fo_balancer *made_balancer;
     struct fo_lease made_lease;
+    struct fo_retrier *made_retrier;
     size_t seen;
 };
 
@@ -238,6 +239,7 @@ static void tear_down(struct world *world)
     }
     fo_balancer_destroy(world->made_balancer);
     fo_group_destroy(world->made_group);
+    fo_retrier_destroy(world->made_retrier);
     fo_group_destroy(world->group);
     must(fo_runtime_destroy(world->made_runtime) == FO_OK, "a runtime is still in use");
     fixture_destroy(&world->f);
@@ -486,6 +488,11 @@ static fo_status save_and_restore(struct world *world)
     return status;
 }
 
+static fo_status create_retrier(struct world *world)
+{
+    return fo_retrier_create(NULL, &world->made_retrier);
+}
+
 struct scenario {
     const char *name;
     fo_status (*act)(struct world *world);
@@ -547,6 +554,7 @@ static const struct scenario scenarios[] = {
     {"list", list},
     {"explain", explain},
     {"save and restore of state", save_and_restore},
+    {"retrier create", create_retrier},
 };
 
 /* ---- One failure ------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * After a thread's first pick, a pick and its finish allocate nothing and make no system call: in
- * every state of the balancer.
+ * After a thread's first pick, a pick and its finish, and a whole request with its retries, allocate
+ * nothing and make no system call: in every state of the balancer.
  *
  *   allocations   are counted: the linker sends each of the library's through this file
  *   system calls  each state is played once more in a child whose every system call but write()
@@ -75,6 +75,7 @@ char *__wrap_strdup(const char *text)
 
 struct world {
     struct fixture f;
+    struct fo_retrier *retrier;
     struct fo_pick_options options;
     uint64_t excluded[FO_EXCLUDE_MAX];
     struct fo_lease held[8];
@@ -232,9 +233,14 @@ static const struct state {
 static void open_world(struct world *world, const struct state *state)
 {
     uint64_t tags[MANY];
+    struct fo_retry_policy policy = fo_retry_policy_init();
     struct fo_config config;
 
     memset(world, 0, sizeof(*world));
+    policy.backoff_base_ms = FO_RETRY_NO_BACKOFF;
+    policy.throttle_k = 2;
+    policy.hedge_share = 0.1;
+    assert(fo_retrier_create(&policy, &world->retrier) == FO_OK);
     world->options = fo_pick_options_init();
     fixture_init(&world->f);
     config = fixture_config(&world->f);
@@ -254,6 +260,7 @@ static void close_world(struct world *world, const struct state *state)
         pthread_barrier_wait(&world->barrier);
         pthread_join(world->holder, NULL);
     }
+    fo_retrier_destroy(world->retrier);
     fixture_destroy(&world->f);
 }
 
@@ -278,6 +285,24 @@ static void pick_and_finish(struct world *world, const struct state *state, int 
         assert(fo_finish(&lease, outcome_of(state, round)) == FO_OK);
 }
 
+/** Begun, retried, hedged, and left with what is open. */
+static void run_request(struct world *world, int round)
+{
+    struct fo_retry_advice advice = fo_retry_advice_init();
+    struct fo_lease lease;
+    struct fo_lease hedge;
+    struct fo_retry retry;
+
+    assert(fo_retry_begin(world->retrier, world->f.balancer, NULL, &retry) == FO_OK);
+    while (fo_retry_next(&retry, &lease, &advice) == FO_OK) {
+        assert(fo_retry_hedge(&retry, &hedge, &advice) != FO_EINVAL);
+        assert(fo_retry_report(&retry, &lease,
+                               round % 2 == 0 ? FO_OUTCOME_SUCCESS : FO_OUTCOME_FAILURE,
+                               0) == FO_OK);
+    }
+    assert(fo_retry_end(&retry) == FO_OK);
+}
+
 /** Everything that the manual says allocates nothing. */
 static void play(struct world *world, const struct state *state)
 {
@@ -285,6 +310,8 @@ static void play(struct world *world, const struct state *state)
 
     for (int round = 0; round < ROUNDS; round++)
         pick_and_finish(world, state, round);
+    for (int round = 0; round < ROUNDS / 20; round++)
+        run_request(world, round);
     for (int i = 0; i < 8; i++)
         if (world->held[i].endpoint != NULL)
             assert(fo_finish(&world->held[i], FO_OUTCOME_SUCCESS) == FO_OK);

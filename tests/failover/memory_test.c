@@ -6,6 +6,7 @@
 #include "core.h"
 #include "crew.h"
 #include "fixture.h"
+#include "retrier.h"
 
 #include <criterion/criterion.h>
 #include <malloc.h>
@@ -77,6 +78,12 @@ static void close_silent(struct fixture *f)
 Test(memory, of_a_lease_is_one_cache_line)
 {
     cr_expect_eq(sizeof(struct fo_lease), LEASE_BYTES);
+}
+
+Test(memory, of_a_retrier_and_a_request_is_as_told)
+{
+    cr_expect_leq(sizeof(struct fo_retrier), 5696);
+    cr_expect_eq(sizeof(struct fo_retry), 512);
 }
 
 #define BALANCERS 100u
