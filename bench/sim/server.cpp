@@ -130,12 +130,17 @@ void Server::complete(std::uint64_t job)
 
 std::uint64_t Server::take(std::uint64_t attempt, double cost_s)
 {
-    if (fault_.down || in_flight_ >= setup_.queue_limit || random_.chance(fault_.fast_fail)) {
+    if (fault_.down) {
+        client_.answered(attempt, Outcome::refused);
+        return 0;
+    }
+    const bool full = in_flight_ >= setup_.queue_limit;
+
+    if (full || random_.chance(fault_.fast_fail)) {
         roll_over();
+        now_.rate++;
         now_.errors++;
-        client_.answered(attempt, fault_.down                        ? Outcome::refused
-                                  : in_flight_ >= setup_.queue_limit ? Outcome::overloaded
-                                                                     : Outcome::error);
+        client_.answered(attempt, full ? Outcome::overloaded : Outcome::error);
         return 0;
     }
     advance();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a case of a scenario is made of: servers, clients, traffic, what goes wrong when, and what is
- * looked at. Everything that chance decides in it is decided by the seed alone, never by a policy: all
- * policies meet the same world.
+ * looked at. What comes when, from which client, and what goes wrong is decided by the seed alone, never by
+ * a policy: all policies meet the same world. What requests cost is drawn attempt by attempt.
  */
 #ifndef SIM_SPEC_HPP
 #define SIM_SPEC_HPP

@@ -58,11 +58,13 @@ std::vector<Spec> herd(std::uint64_t, bool)
 
 std::vector<Spec> grey(std::uint64_t, bool)
 {
-    Spec spec = service("grey", "one of ten servers never answers 10 % from 5 s to 20 s; load 30 %",
-                        10, 0.3);
+    Spec spec = service(
+        "grey", "one of ten servers never answers 10 % from 5 s to 20 s; load 30 %, no retries", 10,
+        0.3);
     Fault grey;
 
     grey.hang = 0.1;
+    spec.retries = 0;
     spec.until = 30 * second;
     spec.watch = {{0}, 5 * second, 20 * second, never};
     fail_between(spec, 0, spec.watch.from, spec.watch.until, grey);

@@ -31,28 +31,38 @@ constexpr double mean_s = 0.06;
 /* max(0, normal(m, m)) is m · (Φ(1) + φ(1)) in the mean. */
 constexpr double mean_cost_s = mean_s * (0.841344746 + 0.241970725);
 
-/* Of the machine's cores, what the antagonists leave; in allocations beyond the own one. */
-double spare(Random &random, double usual)
+/* A kind of machine. What it can spare is in allocations beyond the own one; below 0, it withholds. */
+struct Machine {
+    double speed;
+    double spare_least, spare_most; /* the usual of such a machine is between these */
+    double deviation;               /* of a moment from the usual */
+};
+
+constexpr Machine old_one = {0.55, 0.0, 0.4, 0.15};
+constexpr Machine busy_one = {1.08, -0.24, -0.2, 0.05};
+constexpr Machine other_one = {1.08, 0.2, 2.4, 0.4};
+
+const Machine &machine_of(std::size_t server)
 {
-    return std::clamp(random.normal(usual, 0.4), -0.15, 3.0);
+    return server % 20 < 3 ? old_one : server % 20 < 5 ? busy_one : other_one;
 }
 
-void add_machines(Spec &spec, std::uint64_t seed)
+void add_server(Spec &spec, std::size_t server, Random &random)
 {
-    Random random(seed, 77);
+    const Machine &machine = machine_of(server);
+    const double usual =
+        machine.spare_least + random.uniform() * (machine.spare_most - machine.spare_least);
+    const auto cores = [&] {
+        return allocation * std::clamp(1 + random.normal(usual, machine.deviation), 0.5, 4.0);
+    };
+    ServerSetup setup;
 
-    for (std::size_t server = 0; server < count; server++) {
-        const double usual = random.uniform() * 2.2 - 0.1;
-        ServerSetup setup;
-
-        setup.allocation = allocation;
-        setup.speed = server % 5 == 0 ? 0.6 : 1.1;
-        setup.cores = allocation * (1 + spare(random, usual));
-        spec.servers.push_back(setup);
-        for (Time at = 0; at < spec.until; at += from_seconds(random.exponential(1)))
-            spec.changes.push_back(
-                {at, server, Change::cores, allocation * (1 + spare(random, usual))});
-    }
+    setup.allocation = allocation;
+    setup.speed = machine.speed;
+    setup.cores = cores();
+    spec.servers.push_back(setup);
+    for (Time at = 0; at < spec.until; at += from_seconds(random.exponential(1)))
+        spec.changes.push_back({at, server, Change::cores, cores()});
 }
 
 Spec testbed(std::uint64_t seed, double load, Time length)
@@ -61,13 +71,16 @@ Spec testbed(std::uint64_t seed, double load, Time length)
 
     spec.clients = 100;
     spec.timeout = 5 * second;
-    spec.from = 3 * second;
+    spec.from = 10 * second;
     spec.until = spec.from + length;
     spec.rates = {{0, load * static_cast<double>(count) * allocation / mean_cost_s}};
     spec.cost = [](Random &random, std::size_t) {
         return std::max(1e-6, random.normal(mean_s, mean_s));
     };
-    add_machines(spec, seed);
+    Random random(seed, 77);
+
+    for (std::size_t server = 0; server < count; server++)
+        add_server(spec, server, random);
     return spec;
 }
 
@@ -86,7 +99,7 @@ std::vector<Spec> prequal_rules(std::uint64_t seed, bool full)
     std::vector<Spec> specs;
 
     for (const double load : {0.7, 0.9}) {
-        specs.push_back(testbed(seed, load, (full ? 60 : 12) * second));
+        specs.push_back(testbed(seed, load, (full ? 60 : 15) * second));
         specs.back().name = "rules-" + percent(load);
         specs.back().title = "Prequal's rules, " + percent(load) + " % of the allocation";
     }
