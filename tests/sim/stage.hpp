@@ -22,6 +22,7 @@ public:
     std::vector<bool> accepts;
     std::vector<std::size_t> list; /* the members */
     std::size_t clients = 1;
+    bool mute = false; /* probes get no answer */
 
     sim::Events &events() override { return events_; }
     std::size_t server_count() const override { return reports.size(); }
@@ -29,7 +30,8 @@ public:
     std::size_t client_count() const override { return clients; }
     void probe(sim::Policy &policy, std::size_t server) override
     {
-        policy.probed(server, reports[server]);
+        if (!mute)
+            policy.probed(server, reports[server]);
     }
     bool connects(std::size_t server) const override { return accepts[server]; }
 

@@ -6,6 +6,9 @@
 #include "catalog.hpp"
 #include "report.hpp"
 #include "scenarios.hpp"
+#include "stage.hpp"
+
+#include "policies/ours.hpp"
 
 #include <criterion/criterion.h>
 
@@ -24,7 +27,7 @@ Result run(const Spec &spec, const std::string &policy, std::uint64_t seed = 1)
     return {};
 }
 
-/* Four servers of 10 ms, of which the first is down from 2 s to 4 s. */
+/* Four servers of 10 ms, of which one is down from 2 s to 4 s. */
 Spec small()
 {
     Spec spec;
@@ -39,8 +42,8 @@ Spec small()
     spec.timeout = second;
     spec.retries = 1;
     spec.until = 8 * second;
-    spec.watch = {{0}, 2 * second, 4 * second, never};
-    fail_between(spec, 0, 2 * second, 4 * second, down);
+    spec.watch = {{2}, 2 * second, 4 * second, never};
+    fail_between(spec, 2, 2 * second, 4 * second, down);
     return spec;
 }
 
@@ -122,7 +125,7 @@ Test(world, gives_up_after_the_timeout_and_tries_elsewhere)
         change.fault_now.frozen = change.fault_now.down;
         change.fault_now.down = false;
     }
-    const Result result = run(spec, "rr");
+    const Result result = run(spec, "random");
 
     cr_assert_eq(result.failed, 0);
     cr_assert_gt(result.attempts_failed[(std::size_t)Outcome::timeout], 50);
@@ -180,6 +183,43 @@ Test(world, drives_the_real_library_through_a_fault_and_a_ramp)
     cr_assert_leq(result.first_second, 0.2, "its ramp has begun: %g", result.first_second);
     cr_assert_gt(result.to_return, 10 * second);
     cr_assert_lt(result.to_return, 45 * second);
+}
+
+Test(world, wakes_the_runtime_while_nobody_picks)
+{
+    Stage stage(2);
+    Library library(stage, 1, [](fo_config &) {});
+    const auto policy = library.client(0);
+
+    while (policy->pick(0, {}) != 0)
+        Stage::finish(*policy, 1, Outcome::success, ms);
+    Stage::finish(*policy, 0, Outcome::refused, ms);
+    cr_assert_eq(policy->pick(0, {}), 1);
+    Stage::finish(*policy, 1, Outcome::success, ms);
+    stage.advance(2 * second);
+    cr_assert_eq(policy->pick(0, {}), 0, "its trial was waiting");
+    Stage::finish(*policy, 0, Outcome::success, ms);
+}
+
+Test(world, excludes_what_was_tried_also_when_it_has_left_and_come_back)
+{
+    Stage stage(3);
+    Library library(stage, 1, [](fo_config &) {});
+    const auto policy = library.client(0);
+
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 50; i++) {
+            const std::size_t server = policy->pick(0, {2});
+
+            cr_assert_neq(server, 2);
+            Stage::finish(*policy, server, Outcome::success, ms);
+        }
+        stage.list = {0, 1};
+        policy->members_changed();
+        stage.list = {0, 1, 2};
+        policy->members_changed();
+        stage.advance(40 * second);
+    }
 }
 
 /* ---- What was published ------------------------------------------------------------------- */
