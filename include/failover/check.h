@@ -15,6 +15,9 @@
  * endpoint with a min_weight keeps its trickle, and a success of that lifts the host, too.) A passed
  * check of a host that is up but not wholly healthy heals it by as much as one successful request.
  *
+ * An ejected host (judge.h) has its trial all the same: a passed check does not end an ejection. Failed
+ * checks take it down as one that is up, and then only checks bring it back.
+ *
  * A check that began before the host last went down or came back moves nothing, but counts in its row.
  * A check that this process could not make (no descriptor or memory left, no port, a name that nobody
  * resolves) says nothing about the server: it counts neither way, and is made again.

@@ -35,6 +35,9 @@
  *
  * With checks (check.h) there are no trials: the check lifts the host, which then ramps.
  *
+ * Beside health, a judge (judge.h) watches each host: it ejects one whose results are bad, which comes back
+ * by a trial, too, and spares one that hangs.
+ *
  * A request of the trickle that was picked since the host went down lifts it likewise, if it succeeds.
  * A pick with exclusions is a retry already: it takes a trial only when there is nothing else.
  */

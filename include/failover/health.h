@@ -12,7 +12,8 @@
  * fraction live / max_weight, so a later change of max_weight keeps the health.
  *
  * A host whose live weight reaches 0, or that was reported FO_OUTCOME_DOWN, is *down*: its health is
- * 0, so it gets no traffic until a trial request succeeds (see group.h). An endpoint with a min_weight
+ * 0, so it gets no traffic until a trial request succeeds (see group.h). The judge (judge.h) may take a
+ * host out before its health does. An endpoint with a min_weight
  * above 0 never reaches 0 by failures, and keeps that trickle of traffic when its host is down; a
  * success of a request picked since then lifts the host too. Outcomes of requests that were picked
  * before it went down move nothing.

@@ -31,6 +31,13 @@
  * succeeds. It stays FO_STATE_UP, and levels do not see it. If all of a level are suspect they share as
  * ever. So callers are saved from a frozen server before their first timeout.
  *
+ * The judge looks at the counts that are kept anyway, on the thread that runs the runtime: every 25 ms
+ * while requests are on their way (less often with many endpoints and threads), once a second while
+ * nothing happens. So fo_runtime_next_deadline_ms() is never far away while a group has endpoints and a
+ * judge by windows or stalls. Picks and finishes cost the same with a judge as without.
+ *
+ * Saved state (state.h) has an ejected host as one that is down.
+ *
  * Sources: Envoy's outlier detection (kinds, five hosts, minimum volume, mean − 1.9 σ, 300 s), Finagle's
  * failure accrual (five in a row, 5 to 300 s).
  */

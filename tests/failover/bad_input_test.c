@@ -422,6 +422,49 @@ Test(bad_input, bad_trials_are_refused)
     end(&past);
 }
 
+/** A judge with one number out of range. */
+static struct fo_judge_config bad_judge(int i)
+{
+    struct fo_judge_config judge = fo_judge_config_init();
+
+    switch (i) {
+    case 0: judge.strikes = FO_STRIKES_MAX + 1; break;
+    case 1: judge.failure_percent = 101; break;
+    case 2: judge.outlier_permille = 10001; break;
+    case 3: judge.latency_percent = 100; break;
+    case 4: judge.latency_percent = 100001; break;
+    case 5: judge.window_ms = 99; break;
+    case 6: judge.window_ms = 3600001; break;
+    case 7: judge.share_percent = 101; break;
+    case 8: judge.share_percent = FO_JUDGE_OFF; break;
+    case 9: judge.ejection_max_ms = 4999; break;
+    default: judge.reserved[i - 10] = 1; break;
+    }
+    return judge;
+}
+
+Test(bad_input, bad_judges_are_refused)
+{
+    struct past past;
+
+    begin(&past);
+    for (int i = 0; i < 16; i++) {
+        struct fo_group_config of_group = fo_group_config_init();
+        struct fo_config of_balancer = fixture_config(&past.f);
+        struct fo_balancer *balancer = NULL;
+        struct fo_group *group = NULL;
+
+        of_group.runtime = past.f.runtime;
+        of_group.judge = bad_judge(i);
+        cr_assert_eq(fo_group_create(&of_group, &group), FO_EINVAL, "%d", i);
+        cr_assert_null(group);
+        of_balancer.judge = bad_judge(i);
+        cr_assert_eq(fo_balancer_create(&of_balancer, &balancer), FO_EINVAL, "%d", i);
+        cr_assert_null(balancer);
+    }
+    end(&past);
+}
+
 Test(bad_input, a_group_and_what_only_a_group_has_are_refused_together)
 {
     struct fo_group_config of_group = fo_group_config_init();
@@ -434,10 +477,14 @@ Test(bad_input, a_group_and_what_only_a_group_has_are_refused_together)
     of_group.runtime = past.f.runtime;
     cr_assert_eq(fo_group_create(&of_group, &group), FO_OK);
     cr_assert_eq(fo_runtime_create(NULL, &other), FO_OK);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 9; i++) {
         struct fo_config config = fixture_config(&past.f);
 
         config.group = group;
+        config.judge = i == 8 ? fo_judge_none() : fo_judge_config_init();
+        config.judge.stall_ms = i == 5 ? 100 : config.judge.stall_ms;
+        config.judge.share_percent = i == 6 ? 50 : 0;
+        config.judge.strikes = i == 7 ? FO_JUDGE_OFF : i == 8 ? 5 : 0;
         config.trial.reserved[1] = i == 4 ? 1 : 0;
         config.trial.backoff_ms = i == 0 ? 1 : 0;
         config.trial.backoff_max_ms = i == 1 ? 1 : 0;

@@ -228,7 +228,7 @@ Test(watch, an_outlier_is_below_the_mean_by_1_9_deviations)
         uint32_t failures;
         uint32_t permille;
         bool ejects;
-    } cases[] = {{5, 100, 0, true}, {5, 10, 0, true},  {5, 100, 2001, false}, {5, 100, 1999, true},
+    } cases[] = {{5, 100, 0, true}, {5, 10, 0, true}, {5, 100, 2001, false}, {5, 100, 1999, true},
                  {6, 10, 0, true},  {6, 0, 0, false}, {4, 100, 1000, false}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
