@@ -93,7 +93,7 @@ static void retrier_init(struct fo_retrier *retrier, const struct fo_retry_polic
 
     *retrier = (struct fo_retrier){
         .policy = *policy,
-        .tick_ns = policy->budget_ttl_ms * FO__NS_PER_MS / FO__WINDOW_TICKS,
+        .tick_ns = policy->budget_ttl_ms * FO__NS_PER_MS / FO__RETRY_WINDOW_TICKS,
         .attempt_timeout_ns = timeout_ns(policy->attempt_timeout_ms),
         .total_timeout_ns = timeout_ns(policy->total_timeout_ms),
         .backoff_base_ns = policy->backoff_base_ms * FO__NS_PER_MS,

@@ -31,7 +31,7 @@ struct fo_retrier {
     uint64_t backoff_max_ns;
 
     /* Written by requests. */
-    _Alignas(FO__CACHE_LINE) struct fo__window requests; /* by their first attempt */
+    _Alignas(FO__CACHE_LINE) struct fo__retry_window requests; /* by their first attempt */
     struct fo__retry_budget retries;
     struct fo__retry_budget hedges;
     struct fo__retry_throttle throttle;

@@ -192,7 +192,7 @@ static fo_status pick_next(struct fo_retry *retry, uint64_t now_ns, struct fo_le
         return status;
     retry->admitted = 0;
     if (retry->attempts == 0)
-        fo__window_add(&retry->retrier->requests, fo__retrier_tick(retry->retrier, now_ns));
+        fo__retry_window_add(&retry->retrier->requests, fo__retrier_tick(retry->retrier, now_ns));
     *lease = picked;
     return start(retry, now_ns, lease, advice);
 }

@@ -22,7 +22,7 @@ struct fo__retry_budget {
     double share; /* for each request */
     double floor; /* in each ttl */
     _Atomic uint64_t spent;
-    struct fo__window payments;
+    struct fo__retry_window payments;
 };
 
 void fo__retry_budget_init(struct fo__retry_budget *budget, double share, double floor);
@@ -34,14 +34,14 @@ static inline double fo__retry_allowance(const struct fo__retry_budget *budget, 
 }
 
 /** Pays for one; false: the budget is spent. Lock-free. */
-bool fo__retry_budget_pay(struct fo__retry_budget *budget, const struct fo__window *requests,
+bool fo__retry_budget_pay(struct fo__retry_budget *budget, const struct fo__retry_window *requests,
                           uint32_t tick);
 
 /** Gives back what was paid at that tick and is not needed; nothing, if its ttl is over. */
 void fo__retry_budget_repay(struct fo__retry_budget *budget, uint32_t tick);
 
 /** Whether one could be paid for now. */
-bool fo__retry_budget_has_room(struct fo__retry_budget *budget, const struct fo__window *requests,
-                               uint32_t tick);
+bool fo__retry_budget_has_room(struct fo__retry_budget *budget,
+                               const struct fo__retry_window *requests, uint32_t tick);
 
 #endif

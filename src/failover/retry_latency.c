@@ -3,7 +3,7 @@
 
 /* The first cell ends at 2^FIRST_OCTAVE ns and an eighth. */
 #define FIRST_OCTAVE 10u
-#define LAST_OCTAVE (FIRST_OCTAVE + FO__LATENCY_CELLS / 8 - 1)
+#define LAST_OCTAVE (FIRST_OCTAVE + FO__RETRY_LATENCY_CELLS / 8 - 1)
 
 static uint32_t cell_of(uint64_t ns)
 {
@@ -13,7 +13,7 @@ static uint32_t cell_of(uint64_t ns)
         return 0;
     octave = 63u - (uint32_t)__builtin_clzll(ns);
     if (octave > LAST_OCTAVE)
-        return FO__LATENCY_CELLS - 1;
+        return FO__RETRY_LATENCY_CELLS - 1;
     return (octave - FIRST_OCTAVE) * 8 + ((uint32_t)(ns >> (octave - 3)) & 7);
 }
 
@@ -29,9 +29,9 @@ static uint64_t count_in(struct fo__retry_latency *latency, uint32_t cell, uint3
 
     for (uint32_t i = 0; i < 2; i++) {
         uint64_t word = fo__load_relaxed(&latency->cell[cell][i]);
-        int32_t age = fo__tally_age(word, now);
+        int32_t age = fo__retry_tally_age(word, now);
 
-        sum += age == 0 || age == 1 ? fo__tally_count(word) : 0;
+        sum += age == 0 || age == 1 ? fo__retry_tally_count(word) : 0;
     }
     return sum;
 }
@@ -42,26 +42,27 @@ static uint64_t work_out(struct fo__retry_latency *latency, uint32_t now)
     uint64_t seen = 0;
     uint32_t cell = 0;
 
-    for (uint32_t i = 0; i < FO__LATENCY_CELLS; i++)
+    for (uint32_t i = 0; i < FO__RETRY_LATENCY_CELLS; i++)
         total += count_in(latency, i, now);
-    if (total < FO__LATENCY_ANSWERS_MIN)
+    if (total < FO__RETRY_LATENCY_ANSWERS_MIN)
         return 0;
-    while (cell < FO__LATENCY_CELLS - 1 && (seen += count_in(latency, cell, now)) * 20 < total * 19)
+    while (cell < FO__RETRY_LATENCY_CELLS - 1 &&
+           (seen += count_in(latency, cell, now)) * 20 < total * 19)
         cell++;
     return end_of(cell);
 }
 
 void fo__retry_latency_count(struct fo__retry_latency *latency, uint32_t tick, uint64_t ns)
 {
-    uint32_t ttl = tick / FO__WINDOW_TICKS;
+    uint32_t ttl = tick / FO__RETRY_WINDOW_TICKS;
 
-    fo__tally_add(&latency->cell[cell_of(ns)][ttl % 2], ttl);
+    fo__retry_tally_add(&latency->cell[cell_of(ns)][ttl % 2], ttl);
 }
 
 uint64_t fo__retry_latency_p95_ns(struct fo__retry_latency *latency, uint32_t tick)
 {
     if (fo__load_relaxed(&latency->known_since) != (uint64_t)tick + 1) {
-        fo__store_relaxed(&latency->p95_ns, work_out(latency, tick / FO__WINDOW_TICKS));
+        fo__store_relaxed(&latency->p95_ns, work_out(latency, tick / FO__RETRY_WINDOW_TICKS));
         fo__store_relaxed(&latency->known_since, (uint64_t)tick + 1);
     }
     return fo__load_relaxed(&latency->p95_ns);

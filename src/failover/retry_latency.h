@@ -15,14 +15,14 @@
 
 #include "retry_window.h"
 
-#define FO__LATENCY_CELLS 256u
+#define FO__RETRY_LATENCY_CELLS 256u
 /** Fewer answers than that have no percentile. */
-#define FO__LATENCY_ANSWERS_MIN 100u
+#define FO__RETRY_LATENCY_ANSWERS_MIN 100u
 
 struct fo__retry_latency {
     _Atomic uint64_t p95_ns;      /* 0: not known */
     _Atomic uint64_t known_since; /* tick + 1; 0: never */
-    _Atomic uint64_t cell[FO__LATENCY_CELLS][2];
+    _Atomic uint64_t cell[FO__RETRY_LATENCY_CELLS][2];
 };
 
 /** Counts an answer. Lock-free. */

@@ -20,12 +20,12 @@ bool fo__retry_throttle_sheds(struct fo__retry_throttle *throttle, uint32_t tick
 
     if (throttle->k == 0)
         return false;
-    requests = fo__window_sum(&throttle->requests, tick, FO__WINDOW_TICKS);
-    accepts = fo__window_sum(&throttle->accepts, tick, FO__WINDOW_TICKS);
+    requests = fo__retry_window_sum(&throttle->requests, tick, FO__RETRY_WINDOW_TICKS);
+    accepts = fo__retry_window_sum(&throttle->accepts, tick, FO__RETRY_WINDOW_TICKS);
     if ((double)(draw >> 11) * 0x1p-53 >=
         fo__retry_shed_probability(throttle->k, requests, accepts))
         return false;
-    fo__window_add(&throttle->requests, tick);
+    fo__retry_window_add(&throttle->requests, tick);
     return true;
 }
 
@@ -33,7 +33,7 @@ void fo__retry_throttle_count(struct fo__retry_throttle *throttle, uint32_t tick
 {
     if (throttle->k == 0)
         return;
-    fo__window_add(&throttle->requests, tick);
+    fo__retry_window_add(&throttle->requests, tick);
     if (is_accepted)
-        fo__window_add(&throttle->accepts, tick);
+        fo__retry_window_add(&throttle->accepts, tick);
 }

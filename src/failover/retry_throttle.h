@@ -19,8 +19,8 @@
 
 struct fo__retry_throttle {
     double k; /* 0: off */
-    struct fo__window requests;
-    struct fo__window accepts;
+    struct fo__retry_window requests;
+    struct fo__retry_window accepts;
 };
 
 void fo__retry_throttle_init(struct fo__retry_throttle *throttle, double k);

@@ -54,7 +54,7 @@ static uint32_t step(struct dice *dice)
 static void compare(double share, double floor, uint64_t seed)
 {
     struct dice dice = dice_of(seed);
-    struct fo__window window = {0};
+    struct fo__retry_window window = {0};
     struct fo__retry_budget budget;
     uint32_t tick = (uint32_t)dice_next(&dice); /* a clock begins anywhere, and may wrap */
     uint64_t now = 1000;                        /* the same, from elsewhere */
@@ -70,7 +70,7 @@ static void compare(double share, double floor, uint64_t seed)
         tick += ahead;
         now += ahead;
         if (dice_below(&dice, 3) > 0) {
-            fo__window_add(&window, tick);
+            fo__retry_window_add(&window, tick);
             note(&requests, now);
             continue;
         }
@@ -103,7 +103,7 @@ Test(retry_budget, holds_for_the_ttl_before_each_payment)
 {
     const uint64_t tick_ns = 1000;
     struct dice dice = dice_of(5);
-    struct fo__window window = {0};
+    struct fo__retry_window window = {0};
     struct fo__retry_budget budget;
     uint64_t now = 123456;
     uint64_t refused = 0;
@@ -116,7 +116,7 @@ Test(retry_budget, holds_for_the_ttl_before_each_payment)
         now += dice_below(&dice, 200);
         tick = (uint32_t)(now / tick_ns);
         if (dice_below(&dice, 2) == 0) {
-            fo__window_add(&window, tick);
+            fo__retry_window_add(&window, tick);
             note(&requests, now);
         } else if (!fo__retry_budget_pay(&budget, &window, tick)) {
             refused++;
@@ -132,7 +132,7 @@ Test(retry_budget, holds_for_the_ttl_before_each_payment)
 
 Test(retry_budget, gives_back_what_was_paid_and_no_more)
 {
-    struct fo__window window = {0};
+    struct fo__retry_window window = {0};
     struct fo__retry_budget budget;
 
     fo__retry_budget_init(&budget, 0, 1);
@@ -150,13 +150,13 @@ Test(retry_budget, gives_back_what_was_paid_and_no_more)
 
 Test(retry_budget, counts_where_a_late_thread_wakes_up)
 {
-    struct fo__window window = {0};
+    struct fo__retry_window window = {0};
 
-    fo__window_add(&window, 132);
-    fo__window_add(&window, 100); /* the same word, read from the clock long ago */
-    cr_assert_eq(fo__window_sum(&window, 132, 20), 2);
-    cr_assert_eq(fo__window_sum(&window, 100, 20), 0);
-    cr_assert_not(fo__window_take_back(&window, 100));
-    cr_assert(fo__window_take_back(&window, 132));
-    cr_assert_eq(fo__window_sum(&window, 132, 20), 1);
+    fo__retry_window_add(&window, 132);
+    fo__retry_window_add(&window, 100); /* the same word, read from the clock long ago */
+    cr_assert_eq(fo__retry_window_sum(&window, 132, 20), 2);
+    cr_assert_eq(fo__retry_window_sum(&window, 100, 20), 0);
+    cr_assert_not(fo__retry_window_take_back(&window, 100));
+    cr_assert(fo__retry_window_take_back(&window, 132));
+    cr_assert_eq(fo__retry_window_sum(&window, 132, 20), 1);
 }

@@ -36,7 +36,7 @@ struct test {
     pthread_barrier_t begin;
     pthread_barrier_t end;
 
-    struct fo__window requests;
+    struct fo__retry_window requests;
     struct fo__retry_budget budget;
     _Atomic uint64_t asked[TICKS]; /* by tick, since the last round that moved the clock */
     _Atomic uint64_t paid[TICKS];
@@ -63,8 +63,8 @@ static uint64_t last_ticks(_Atomic uint64_t *counts, uint32_t tick, uint32_t tic
 /** A request counts here before it does there, a payment after: so the ledger never accuses wrongly. */
 static void check_payment(struct test *test, uint32_t tick)
 {
-    uint64_t paid = last_ticks(test->paid, tick, FO__WINDOW_TICKS + 1);
-    uint64_t asked = last_ticks(test->asked, tick, FO__WINDOW_TICKS);
+    uint64_t paid = last_ticks(test->paid, tick, FO__RETRY_WINDOW_TICKS + 1);
+    uint64_t asked = last_ticks(test->asked, tick, FO__RETRY_WINDOW_TICKS);
 
     stress_check((double)paid <= SHARE * (double)asked + FLOOR, "overspent: %llu for %llu requests",
                  (unsigned long long)paid, (unsigned long long)asked);
@@ -76,7 +76,7 @@ static void pay_or_ask(struct test *test, uint64_t *random)
 
     if (stress_random(random, 2) == 0) {
         atomic_fetch_add(&test->asked[tick % TICKS], 1);
-        fo__window_add(&test->requests, tick);
+        fo__retry_window_add(&test->requests, tick);
     } else if (fo__retry_budget_pay(&test->budget, &test->requests, tick)) {
         atomic_fetch_add(&test->paid[tick % TICKS], 1);
         if (test->phase == STANDING)
@@ -98,13 +98,13 @@ static void use_up(struct test *test, uint32_t tick)
 static void judge_standing(struct test *test)
 {
     uint32_t tick = test->tick;
-    uint64_t asked = last_ticks(test->asked, tick, FO__WINDOW_TICKS);
-    uint64_t before = last_ticks(test->paid, tick, FO__WINDOW_TICKS + 1);
+    uint64_t asked = last_ticks(test->asked, tick, FO__RETRY_WINDOW_TICKS);
+    uint64_t before = last_ticks(test->paid, tick, FO__RETRY_WINDOW_TICKS + 1);
     uint64_t allowed = (uint64_t)(SHARE * (double)asked + FLOOR);
     uint64_t after;
 
     use_up(test, tick);
-    after = last_ticks(test->paid, tick, FO__WINDOW_TICKS + 1);
+    after = last_ticks(test->paid, tick, FO__RETRY_WINDOW_TICKS + 1);
     stress_check(before <= allowed, "overspent: %llu of %llu", (unsigned long long)before,
                  (unsigned long long)allowed);
     stress_check(after == allowed, "%llu could be paid for, not %llu", (unsigned long long)after,
@@ -118,7 +118,7 @@ static void judge_standing(struct test *test)
 
 static void judge_moving(struct test *test)
 {
-    uint32_t tick = test->tick + 2 * FO__WINDOW_WORDS;
+    uint32_t tick = test->tick + 2 * FO__RETRY_WINDOW_WORDS;
 
     memset((void *)test->asked, 0, sizeof(test->asked));
     memset((void *)test->paid, 0, sizeof(test->paid));
