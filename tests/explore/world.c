@@ -135,6 +135,7 @@ static void make_group(const struct world_plan *plan)
 
     config.runtime = world.runtime;
     config.trial.ramp_ms = plan->ramp_ms;
+    config.judge = fo_judge_none(); /* health alone: judge_stress.c */
     explore_check(fo_group_create(&config, &world.group) == FO_OK, "group");
     atomic_store(&world.group->rng, 1); /* was the system's */
 }
@@ -145,6 +146,7 @@ static void make_balancer(unsigned at, const struct world_plan *plan)
 
     config.runtime = world.runtime;
     config.group = world.group;
+    config.judge = fo_judge_none();
     config.seed = 1;
     config.trial.ramp_ms = plan->ramp_ms;
     config.row_limit = plan->row_limit != 0 ? plan->row_limit : EXPLORE_THREADS + 1;

@@ -147,6 +147,7 @@ static void begin(struct test *test)
     runtime.clock_arg = &test->now_ns;
     stress_check(fo_runtime_create(&runtime, &test->runtime) == FO_OK, "runtime");
     group.runtime = test->runtime;
+    group.judge = fo_judge_none(); /* that nothing but the tick is due */
     stress_check(fo_group_create(&group, &test->group) == FO_OK, "group");
     for (unsigned i = 0; i < BALANCERS; i++)
         test->balancer[i] = join(test);
