@@ -54,7 +54,8 @@ typedef enum fo_status {
     FO_SYSTEM = 8,    /**< The system refused a thread or a descriptor: raise the limit. */
     FO_STALE = 9,     /**< What was given is too old; nothing was changed: do without it. */
     FO_NOSPACE = 10,  /**< The buffer is too small; nothing was written: give a larger one. */
-    FO_OVERLOADED = 11 /**< All that could take the request is at its limit: shed it, or wait for one to
+    FO_OVERLOADED =
+        11 /**< All that could take the request is at its limit: shed it, or wait for one to
                             finish. */
 } fo_status;
 

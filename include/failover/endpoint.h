@@ -55,7 +55,8 @@ struct fo_endpoint_config {
                              balancers of the group. NULL: the host keeps what it has, at first its
                              name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
                              must be one of the forms in check.h. */
-    uint64_t max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
+    uint64_t
+        max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
                              that is counted there (load.h); at most FO_IN_FLIGHT_MAX; 0: no limit. */
 };
 
@@ -133,14 +134,18 @@ struct fo_endpoint_info {
     char zone[FO_NAME_MAX + 1]; /**< NUL-terminated; "": none. */
     double ramp; /**< What it is admitted to of its share among its neighbours: 1, also while it is
                       down, or less while its host ramps (fo_trial_config.ramp_ms). */
-    uint64_t load_in_flight; /**< What policies and limits see in flight at its host (load.h): leases that
+    uint64_t
+        load_in_flight; /**< What policies and limits see in flight at its host (load.h): leases that
                                   are counted, of all balancers of the group, and what was added by hand. */
-    uint64_t limit;     /**< How much of that it may have: the smaller of its max_in_flight and the limit that
+    uint64_t
+        limit; /**< How much of that it may have: the smaller of its max_in_flight and the limit that
                              was found out for its host; 0: no limit. */
-    double latency_ms;  /**< How long its host's answers take, by a peak moving average that fades while
+    double
+        latency_ms; /**< How long its host's answers take, by a peak moving average that fades while
                              there are none; 0: unknown. */
-    double penalty;     /**< What its last failures count for, as if in flight; 0: nothing. */
-    double reported_load; /**< What the server reported last (fo_finish_report.load); below 0: nothing, or
+    double penalty; /**< What its last failures count for, as if in flight; 0: nothing. */
+    double
+        reported_load; /**< What the server reported last (fo_finish_report.load); below 0: nothing, or
                                too long ago. */
 };
 
