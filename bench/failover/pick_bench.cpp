@@ -175,8 +175,7 @@ void pairs_loaded(benchmark::State &state, Condition condition, Finish finish)
 
 void pair_loaded(benchmark::State &state, Condition condition)
 {
-    pairs_loaded(state, condition,
-                 [](fo_lease *lease) { fo_finish(lease, FO_OUTCOME_SUCCESS); });
+    pairs_loaded(state, condition, [](fo_lease *lease) { fo_finish(lease, FO_OUTCOME_SUCCESS); });
 }
 
 void pair_reported(benchmark::State &state, Condition condition)

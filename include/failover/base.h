@@ -54,12 +54,12 @@ typedef enum fo_status {
     FO_SYSTEM = 8,    /**< The system refused a thread or a descriptor: raise the limit. */
     FO_STALE = 9,     /**< What was given is too old; nothing was changed: do without it. */
     FO_NOSPACE = 10,  /**< The buffer is too small; nothing was written: give a larger one. */
-    FO_OVERLOADED = 11, /**< All that could take the request is at its limit: shed it, or wait for one to
-                             finish. */
-    FO_WAIT = 12,     /**< Too early: call again when the advice says so (retry.h). */
-    FO_DONE = 13,     /**< The request is over: go on with its answer (retry.h). */
-    FO_BUDGET = 14,   /**< No further attempt may be made: fail with what the last one brought. */
-    FO_DEADLINE = 15  /**< The time is up: fail the request. */
+    FO_OVERLOADED = 11, /**< All that could take the request is at its limit: shed it, or wait for
+                             one to finish. */
+    FO_WAIT = 12,       /**< Too early: call again when the advice says so (retry.h). */
+    FO_DONE = 13,       /**< The request is over: go on with its answer (retry.h). */
+    FO_BUDGET = 14,     /**< No further attempt may be made: fail with what the last one brought. */
+    FO_DEADLINE = 15    /**< The time is up: fail the request. */
 } fo_status;
 
 /** The name of a status, "FO_OK" for FO_OK; "FO_?" for an unknown value. Static, never NULL. */

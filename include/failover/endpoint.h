@@ -55,7 +55,8 @@ struct fo_endpoint_config {
                              balancers of the group. NULL: the host keeps what it has, at first its
                              name. With FO_CHECK_TCP and FO_CHECK_HTTP it, or without it the name,
                              must be one of the forms in check.h. */
-    uint64_t max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
+    uint64_t
+        max_in_flight; /**< Most that its host may have in flight for a pick of this endpoint, of all
                              that is counted there (load.h); at most FO_IN_FLIGHT_MAX; 0: no limit. */
 };
 
@@ -100,10 +101,10 @@ FO_API uint32_t fo_endpoint_level(const struct fo_endpoint *endpoint);
 
 /** What a host's state is. */
 typedef enum fo_state {
-    FO_STATE_UP = 1,   /**< Takes traffic in proportion to its live weight. */
-    FO_STATE_DOWN = 2, /**< Takes none (or its min_weight's trickle) until a request picked since
+    FO_STATE_UP = 1,     /**< Takes traffic in proportion to its live weight. */
+    FO_STATE_DOWN = 2,   /**< Takes none (or its min_weight's trickle) until a request picked since
                              then succeeds, or its checks do (check.h). */
-    FO_STATE_TRIAL = 3, /**< Down or ejected, and a trial request is out or waits for a taker. */
+    FO_STATE_TRIAL = 3,  /**< Down or ejected, and a trial request is out or waits for a taker. */
     FO_STATE_EJECTED = 4 /**< As down, by the judge (judge.h), until its trial succeeds. */
 } fo_state;
 
@@ -140,15 +141,16 @@ struct fo_endpoint_info {
     uint32_t ejections;         /**< Of its host in short order (fo_judge_config.ejection_ms). */
     uint64_t ejections_refused; /**< Times that the judge would have ejected its host, had the share
                                      or the last endpoint allowed it. */
-    uint64_t load_in_flight; /**< What policies and limits see in flight at its host (load.h): leases that
-                                  are counted, of all balancers of the group, and what was added by hand. */
-    uint64_t limit;     /**< How much of that it may have: the smaller of its max_in_flight and the limit that
-                             was found out for its host; 0: no limit. */
-    double latency_ms;  /**< How long its host's answers take, by a peak moving average that fades while
-                             there are none; 0: unknown. */
-    double penalty;     /**< What its last failures count for, as if in flight; 0: nothing. */
-    double reported_load; /**< What the server reported last (fo_finish_report.load); below 0: nothing, or
-                               too long ago. */
+    uint64_t load_in_flight;    /**< What policies and limits see in flight at its host (load.h):
+                                     leases that are counted, of all balancers of the group, and what
+                                     was added by hand. */
+    uint64_t limit;    /**< How much of that it may have: the smaller of its max_in_flight and the
+                               limit that was found out for its host; 0: no limit. */
+    double latency_ms; /**< How long its host's answers take, by a peak moving average that fades
+                               while there are none; 0: unknown. */
+    double penalty;    /**< What its last failures count for, as if in flight; 0: nothing. */
+    double reported_load; /**< What the server reported last (fo_finish_report.load); below 0:
+                               nothing, or too long ago. */
 };
 
 static inline struct fo_endpoint_info fo_endpoint_info_init(void)

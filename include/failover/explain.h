@@ -7,7 +7,8 @@
  *
  * One thing is left out: trials. A host that is down and whose back-off is over gets one request as a
  * trial, from the next pick that may take it, whatever the probabilities say. Picks by key
- * (fo_pick_options.key) are not explained.
+ * (fo_pick_options.key) are not explained. Of the load policies (load.h) `inverse` is explained in full;
+ * for those that choose between two samples the probabilities are the samples'.
  */
 #ifndef FAILOVER_EXPLAIN_H
 #define FAILOVER_EXPLAIN_H
@@ -29,6 +30,7 @@ typedef enum fo_verdict {
     FO_VERDICT_OTHER_ZONE = 5,  /**< Is not in fo_pick_options.zone. */
     FO_VERDICT_LEVEL_LIMIT = 6, /**< Its level is not below fo_pick_options.level_limit. */
     FO_VERDICT_EXCLUDED = 7,    /**< By fo_pick_options.exclude. */
+    FO_VERDICT_FULL = 10,       /**< Its host has in flight all that it may have (load.h). */
     FO_VERDICT_DOWN = 8,        /**< Its live weight is 0: it is down. */
     FO_VERDICT_LEVEL_IDLE = 9   /**< Nothing is wrong with it, but its level gets no traffic now. */
 } fo_verdict;
@@ -59,7 +61,7 @@ typedef bool (*fo_explain_fn)(const struct fo_explanation *explanation, void *ar
  * preference: level 0, 1, … and then the degraded endpoints of level 0, 1, …
  *
  * The probabilities of all endpoints add up to 1; they are all 0 when the pick would be refused with
- * FO_UNAVAILABLE. They hold for the moment of the call: health moves with every outcome.
+ * FO_UNAVAILABLE or FO_OVERLOADED. They hold for the moment of the call: health moves with every outcome.
  *
  * @param options  as for fo_pick_with(); NULL: none
  * @param visitor  called once per endpoint, on a copy taken before the first call

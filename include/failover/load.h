@@ -36,16 +36,19 @@ struct fo_balancer;
 typedef enum fo_load_policy {
     FO_LOAD_NONE = 0,    /**< Not at all: in proportion to live weight. */
     FO_LOAD_INVERSE = 1, /**< In proportion to live weight / (1 + in flight), exactly. */
-    FO_LOAD_LEAST = 2,   /**< Of two different endpoints, sampled by live weight, the second if what the
+    FO_LOAD_LEAST =
+        2, /**< Of two different endpoints, sampled by live weight, the second if what the
                               first has in flight, for its weight, is at least what the second would
                               have with this request. Each failure in a row doubles what a host seems
                               to have, for a while: one that fails fast has little in flight, and
                               would attract everything. */
-    FO_LOAD_PEAK_EWMA = 3, /**< Of two, the one with the smaller latency × (1 + in flight for its weight).
+    FO_LOAD_PEAK_EWMA =
+        3, /**< Of two, the one with the smaller latency × (1 + in flight for its weight).
                                 Latency rises at once, falls by its moving average, and fades while a
                                 host is not asked. A failure counts as the largest of its latency,
                                 failure_ms and twice the latency so far. */
-    FO_LOAD_HOT_COLD = 4 /**< Of two: hot is what has more in flight, for its weight, than hot_quantile of
+    FO_LOAD_HOT_COLD =
+        4 /**< Of two: hot is what has more in flight, for its weight, than hot_quantile of
                               all that are looked at. Of two cold ones that of less latency, else the
                               cold one, of two hot ones that with less in flight. Where servers report
                               their load, that stands for what is in flight. */
@@ -58,7 +61,7 @@ FO_API const char *fo_load_policy_name(fo_load_policy policy);
 typedef enum fo_limit_kind {
     FO_LIMIT_NONE = 0, /**< It does not. */
     FO_LIMIT_GRADIENT =
-        1, /**< From latency: the limit grows while latency stays what it is without a
+        1,            /**< From latency: the limit grows while latency stays what it is without a
                 queue, and shrinks as far as it rises above. For servers that queue. */
     FO_LIMIT_AIMD = 2 /**< From refusals: one more after each tenth of a second without
                            FO_OUTCOME_OVERLOADED, a tenth less after one with. For servers that refuse. */
@@ -67,26 +70,27 @@ typedef enum fo_limit_kind {
 /** What fo_config.load holds; all of it is changed by fo_balancer_configure(). */
 struct fo_load_config {
     fo_load_policy policy;
-    fo_limit_kind limit;      /**< A limit of its own for every host, found out and followed. Balancers
+    fo_limit_kind limit;  /**< A limit of its own for every host, found out and followed. Balancers
                                    of one group should agree on it: the limit is the host's. */
-    uint32_t limit_min;       /**< It stays in limit_min … limit_max; 0: 1. */
-    uint32_t limit_max;       /**< 0: 1000. At most FO_IN_FLIGHT_MAX. */
-    uint32_t limit_first;     /**< What it begins with; 0: 20, or what of that is in range. */
+    uint32_t limit_min;   /**< It stays in limit_min … limit_max; 0: 1. */
+    uint32_t limit_max;   /**< 0: 1000. At most FO_IN_FLIGHT_MAX. */
+    uint32_t limit_first; /**< What it begins with; 0: 20, or what of that is in range. */
     uint32_t default_latency_ms; /**< Of a host that has not answered yet; 0: 30. */
-    uint32_t decay_ms;        /**< After this long a latency, or a penalty for failures, counts for 1/e;
+    uint32_t decay_ms;   /**< After this long a latency, or a penalty for failures, counts for 1/e;
                                    0: 10,000. */
-    uint32_t failure_ms;      /**< What a failure takes at least, such as your timeout; 0: nothing is
+    uint32_t failure_ms; /**< What a failure takes at least, such as your timeout; 0: nothing is
                                    known, twice the latency so far. No failure counts for more than
                                    30 s. */
     uint32_t report_expiry_ms; /**< How long a load that a server reported holds; 0: 10,000. */
-    uint32_t lease_timeout_ms; /**< A lease that is open longer than this, and up to half as long again,
+    uint32_t
+        lease_timeout_ms; /**< A lease that is open longer than this, and up to half as long again,
                                    is taken for lost: it counts no more as in flight. It may still be
                                    finished. 0: leases are never lost. */
-    double hot_quantile;      /**< Share of what is looked at that is cold, 0 … 1; 0: 0.84. */
-    bool reports_latency;     /**< Every finish reports its latency (fo_finish_with()): picks read no
+    double hot_quantile;  /**< Share of what is looked at that is cold, 0 … 1; 0: 0.84. */
+    bool reports_latency; /**< Every finish reports its latency (fo_finish_with()): picks read no
                                    exact clock for it, and finishes that do not, tell nothing. */
-    bool reserved_flags[7];   /**< Must be false. */
-    uint64_t reserved[2];     /**< Must be 0. */
+    bool reserved_flags[7]; /**< Must be false. */
+    uint64_t reserved[2];   /**< Must be 0. */
 };
 
 /** No policy, no limit, and all defaults. */

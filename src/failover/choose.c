@@ -9,11 +9,10 @@
 
 const struct fo__slot *fo__choose_otherwise(struct fo__errand *errand, const struct fo__tier *tier)
 {
-    return fo__load_relaxed(&tier->panic)
-               ? fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
-                                     &errand->word)
-               : fo__redraw(errand->core, errand->snapshot, errand->row, tier, errand->limits,
-                            &errand->word);
+    return fo__load_relaxed(&tier->panic) ? fo__draw_regardless(errand->snapshot, errand->row, tier,
+                                                                errand->limits, &errand->word)
+                                          : fo__redraw(errand->core, errand->snapshot, errand->row,
+                                                       tier, errand->limits, &errand->word);
 }
 
 const struct fo__slot *fo__choose_without(struct fo__errand *errand, const struct fo__tier *tier,
@@ -33,10 +32,10 @@ const struct fo__slot *fo__choose_without(struct fo__errand *errand, const struc
     for (uint32_t i = 0; i < given->without.count; i++)
         limits.without.slot[i] = given->without.slot[i];
     limits.without.slot[given->without.count] = fo__slot_number(errand->snapshot, first);
-    slot = fo__load_relaxed(&tier->panic)
-               ? fo__draw_regardless(errand->snapshot, errand->row, tier, &limits, &errand->word)
-               : fo__redraw(errand->core, errand->snapshot, errand->row, tier, &limits,
-                            &errand->word);
+    slot =
+        fo__load_relaxed(&tier->panic)
+            ? fo__draw_regardless(errand->snapshot, errand->row, tier, &limits, &errand->word)
+            : fo__redraw(errand->core, errand->snapshot, errand->row, tier, &limits, &errand->word);
     return slot;
 }
 
@@ -47,8 +46,8 @@ const struct fo__slot *fo__choose(struct fo__errand *errand, const struct fo__ti
     const struct fo__load_policy *policy = errand->counting.rules->policy;
 
     for (uint32_t i = 0; i < TRIES; i++) {
-        const struct fo__slot *slot = policy != NULL ? policy->choose(errand, tier)
-                                                     : fo__choose_one(errand, tier, i == 0);
+        const struct fo__slot *slot =
+            policy != NULL ? policy->choose(errand, tier) : fo__choose_one(errand, tier, i == 0);
 
         if (slot == NULL)
             return NULL;

@@ -54,11 +54,10 @@ fo__choose_one(struct fo__errand *errand, const struct fo__tier *tier, bool is_f
                ? fo__first_sample_of(errand->snapshot, tier, errand->row)
                : fo__next_sample(errand->snapshot, tier, errand->row);
     errand->word = fo__load_acquire(slot->word);
-    if (fo__likely(
-            (errand->limits == &fo__no_limits ||
-             fo__limits_allow(errand->limits, errand->snapshot,
-                              fo__slot_number(errand->snapshot, slot))) &&
-            fo__accept(errand->snapshot, slot, errand->word, errand->row)))
+    if (fo__likely((errand->limits == &fo__no_limits ||
+                    fo__limits_allow(errand->limits, errand->snapshot,
+                                     fo__slot_number(errand->snapshot, slot))) &&
+                   fo__accept(errand->snapshot, slot, errand->word, errand->row)))
         return slot;
     return fo__choose_otherwise(errand, tier);
 }
@@ -80,16 +79,17 @@ static inline const struct fo__slot *fo__choose_second(struct fo__errand *errand
     return tier->n > 1 ? fo__choose_without(errand, tier, first) : NULL;
 }
 
-static inline __attribute__((always_inline)) struct fo__rival fo__rival_of(const struct fo__errand *errand,
-                                            const struct fo__tier *tier,
-                                            const struct fo__slot *slot, uint64_t word)
+/* Of unsigned integers the processor makes no floating-point numbers, of signed ones it does. */
+static inline __attribute__((always_inline)) struct fo__rival
+fo__rival_of(const struct fo__errand *errand, const struct fo__tier *tier,
+             const struct fo__slot *slot, uint64_t word)
 {
     uint32_t number = fo__slot_number(errand->snapshot, slot);
     struct fo__rival rival = {slot, word, &slot->endpoint->host->load, 0};
 
-    rival.weight = (double)(fo__word_is_whole(word) || fo__load_relaxed(&tier->panic)
-                                ? fo__slot_units(errand->snapshot, number)
-                                : fo__slot_claim(errand->snapshot, number, word));
+    rival.weight = (double)(int64_t)(fo__word_is_whole(word) || fo__load_relaxed(&tier->panic)
+                                         ? fo__slot_units(errand->snapshot, number)
+                                         : fo__slot_claim(errand->snapshot, number, word));
     if (rival.weight < 1)
         rival.weight = 1; /* it went down since it was drawn */
     return rival;
@@ -101,9 +101,8 @@ typedef bool (*fo__beats_fn)(const struct fo__errand *errand, const struct fo__t
 
 /** Draws two different slots, if there are two, and lets the function decide. Inline, as the function is
  * then, too. */
-static inline const struct fo__slot *fo__choose_of_two(struct fo__errand *errand,
-                                                       const struct fo__tier *tier,
-                                                       fo__beats_fn beats)
+static inline const struct fo__slot *
+fo__choose_of_two(struct fo__errand *errand, const struct fo__tier *tier, fo__beats_fn beats)
 {
     const struct fo__slot *slot = fo__choose_one(errand, tier, true);
     struct fo__rival first;
@@ -122,19 +121,24 @@ static inline const struct fo__slot *fo__choose_of_two(struct fo__errand *errand
     return first.slot;
 }
 
-/** What a host has in flight, its penalty included. Penalties fade: whoever meets one without the time
+/** What a host's failures count for, as if in flight. Penalties fade: whoever meets one without the time
  * asks for it from the next pick on. */
-static inline double fo__burdened(const struct fo__errand *errand, const struct fo__load *load)
+static inline double fo__penalty_of(const struct fo__errand *errand, const struct fo__load *load)
 {
     uint64_t penalty = fo__load_relaxed(&load->penalty);
-    double open = (double)fo__load_relaxed(&load->tally.open);
 
     if (fo__likely(penalty == 0))
-        return open;
+        return 0;
     if (errand->counting.now_ns == 0)
         fo__store_relaxed(&errand->core->time, FO__TIME_COARSE);
-    return open +
-           (double)fo__signal_now(penalty, errand->counting.now_ns, errand->counting.rules->decay_ns);
+    return (double)fo__signal_now(penalty, errand->counting.now_ns,
+                                  errand->counting.rules->decay_ns);
+}
+
+/** What a host has in flight, its penalty included. */
+static inline double fo__burden_of(const struct fo__errand *errand, const struct fo__load *load)
+{
+    return (double)(int64_t)fo__load_relaxed(&load->tally.open) + fo__penalty_of(errand, load);
 }
 
 /** Chooses by the balancer's policy, if it has one, and makes room. In a pick that counts. */
@@ -144,14 +148,5 @@ const struct fo__slot *fo__choose(struct fo__errand *errand, const struct fo__ti
  * that have room, and makes it; looks at each. */
 const struct fo__slot *fo__choose_by_scan(struct fo__errand *errand, const struct fo__tier *tier,
                                           bool regardless);
-
-/** What is in flight at a rival for each mean weight of the tier, with `more` on top. */
-static inline double fo__rival_burden(const struct fo__tier *tier, const struct fo__rival *rival,
-                                      double more)
-{
-    double mean = (double)tier->units_sum / tier->n;
-
-    return ((double)fo__load_relaxed(&rival->load->tally.open) + more) * mean / rival->weight;
-}
 
 #endif

@@ -20,7 +20,7 @@
     FO__ATTENTION_OFFER(FO__OFFERS) /* leases are checked: never taken back */
 #define FO__ATTENTION_LEVELS FO__ATTENTION_OFFER(FO__OFFERS + 1) /* not all traffic is tier 0's */
 #define FO__ATTENTION_RECENT FO__ATTENTION_OFFER(FO__OFFERS + 2) /* leases are counted: recent.h */
-#define FO__ATTENTION_LOAD FO__ATTENTION_OFFER(FO__OFFERS + 3)   /* leases are counted: counting.h */
+#define FO__ATTENTION_LOAD FO__ATTENTION_OFFER(FO__OFFERS + 3) /* leases are counted: counting.h */
 #define FO__ATTENTION_SHIFT 44
 
 /** The part of the configuration that fo_balancer_configure() changes; replaced whole. */
@@ -72,7 +72,8 @@ struct fo__core {
     struct fo__recent recent;
 
     /* Likewise, while there is a policy or a limit. */
-    _Alignas(FO__CACHE_LINE) struct fo__tally tally; /* while there is a limit of the balancer's own */
+    _Alignas(
+        FO__CACHE_LINE) struct fo__tally tally; /* while there is a limit of the balancer's own */
     _Atomic uint32_t time;  /* fo__time: of the settings, and some while a penalty fades */
     _Atomic float hot_line; /* what is hot begins here (load_hot_cold.c) */
 };

@@ -29,7 +29,8 @@ static inline uint64_t fo__counting_now_ns(const struct fo__core *core)
 
     if (fo__likely(time == FO__TIME_NONE))
         return 0;
-    return time == FO__TIME_EXACT ? fo__clock_now_ns(core->clock) : fo__clock_coarse_ns(core->clock);
+    return time == FO__TIME_EXACT ? fo__clock_now_ns(core->clock)
+                                  : fo__clock_coarse_ns(core->clock);
 }
 
 /** Begins a pick, which has set now_ns. In a read section, as the next four. */
@@ -89,7 +90,7 @@ static inline bool fo__counting_admit(struct fo__counting *counting, struct fo_e
     }
     if (rules->measures && counting->now_ns != 0)
         counting->counts |= FO__COUNTS_TIMED | counting->now_ns >> FO__COUNTS_TIME_UNIT_SHIFT
-                                                   << FO__COUNTS_TIME_SHIFT;
+                                                                       << FO__COUNTS_TIME_SHIFT;
     return true;
 }
 

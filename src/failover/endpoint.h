@@ -43,7 +43,8 @@ struct fo_endpoint {
     uint64_t id;
     uint32_t index; /* dense number in the balancer; used again after this one is freed */
     struct fo__cell_ref cell;
-    _Atomic uint32_t max_in_flight; /* of its host; 0: no limit of its own; written under the lock */
+    _Atomic uint32_t
+        max_in_flight; /* of its host; 0: no limit of its own; written under the lock */
     struct fo__host *host;
     struct fo__core *core;
     void *data;

@@ -93,10 +93,9 @@ static const struct fo__slot *draw_healthy(struct fo__errand *errand, const stru
 
 static const struct fo__slot *draw_any(struct fo__errand *errand, const struct fo__tier *tier)
 {
-    return errand->counting.rules != NULL
-               ? fo__choose_by_scan(errand, tier, true)
-               : fo__draw_regardless(errand->snapshot, errand->row, tier, errand->limits,
-                                     &errand->word);
+    return errand->counting.rules != NULL ? fo__choose_by_scan(errand, tier, true)
+                                          : fo__draw_regardless(errand->snapshot, errand->row, tier,
+                                                                errand->limits, &errand->word);
 }
 
 /** A slot of any tier, best first, that is worth something. */

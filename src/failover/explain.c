@@ -14,6 +14,7 @@
  * form to be looked at. tests/failover/explain_test.c holds the two against each other.
  */
 #include "abi.h"
+#include "choose.h"
 #include "cold.h"
 #include "members.h"
 #include "pick_limits.h"
@@ -31,6 +32,8 @@ struct candidate {
     uint64_t worth;    /* live weight */
     fo_verdict misfit; /* why it is outside the limits, exclusions aside; 0: it is not */
     bool is_excluded;
+    double divisor; /* of its live weight, by the load policy */
+    bool is_full;   /* of what its host has in flight, nothing may be added */
     double probability;
 };
 
@@ -46,15 +49,17 @@ struct outlook {
     struct fo_pick_options options;
     struct candidate *candidates;
     uint32_t count;
-    bool retries; /* something is excluded */
+    bool retries;                       /* something is excluded */
+    const struct fo__load_rules *rules; /* NULL: load makes no difference; while it is copied */
+    bool is_full;                       /* the balancer has all that it may have in flight */
     bool has_last_resort;
     uint32_t recent; /* candidate that is used again before anything else; or FO__NO_SLOT */
     uint32_t part_count;
     struct part part[FO__TIERS_MAX];
 };
 
-/* By which weight candidates claim, and whether the excluded may. */
-enum claim { CLAIM_LIVE = 0, CLAIM_MAX = 1, CLAIM_REUSE = 2 };
+/* By which weight candidates claim, whether the excluded may, and whether load divides it. */
+enum claim { CLAIM_LIVE = 0, CLAIM_MAX = 1, CLAIM_REUSE = 2, CLAIM_BY_LOAD = 4 };
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
@@ -98,6 +103,14 @@ static fo_verdict misfit_of(const struct fo_pick_options *options,
 
 /* ---- The copy ------------------------------------------------------------------------------ */
 
+/** What `inverse` divides a weight by; the other policies choose between two samples by weight. */
+static double divisor_of(const struct outlook *outlook, const struct fo_endpoint_info *info)
+{
+    if (outlook->rules == NULL || outlook->rules->policy != &fo__load_inverse)
+        return 1;
+    return 1 + (double)info->load_in_flight + info->penalty;
+}
+
 /** The word is read once, so that verdict, state and health of an endpoint go together. */
 static void copy_candidate(struct outlook *outlook, const struct fo__snapshot *snapshot,
                            uint32_t slot)
@@ -112,6 +125,8 @@ static void copy_candidate(struct outlook *outlook, const struct fo__snapshot *s
     candidate->worth = fo__slot_claim(snapshot, slot, word);
     candidate->misfit = misfit_of(&outlook->options, candidate);
     candidate->is_excluded = is_excluded(&outlook->options, endpoint->id);
+    candidate->is_full = outlook->rules != NULL && !fo__counting_has_room(outlook->rules, endpoint);
+    candidate->divisor = divisor_of(outlook, &candidate->info);
     outlook->retries |= candidate->is_excluded;
 }
 
@@ -136,6 +151,15 @@ static void copy_shares(struct outlook *outlook, const struct fo__snapshot *snap
     outlook->part[0].due += (double)(FO__SHARE_ONE - given) / (double)FO__SHARE_ONE;
 }
 
+/** What load has to say. Caller holds the update lock. */
+static void copy_rules(struct outlook *outlook, struct fo__core *core)
+{
+    if ((fo__attention(core) & FO__ATTENTION_LOAD) == 0)
+        return;
+    outlook->rules = &fo__load_relaxed(&core->settings)->load;
+    outlook->is_full = fo__load_relaxed(&core->tally.open) >= outlook->rules->max_in_flight;
+}
+
 /** Caller holds the update lock. */
 static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer, uint64_t now_ns)
 {
@@ -149,6 +173,7 @@ static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer,
     outlook->count = snapshot->count;
     outlook->part_count = snapshot->count > 0 ? snapshot->tier_count : 0;
     outlook->has_last_resort = snapshot->rule.has_last_resort;
+    copy_rules(outlook, &balancer->core);
     for (uint32_t i = 0; i < outlook->count; i++)
         copy_candidate(outlook, snapshot, i);
     copy_shares(outlook, snapshot);
@@ -158,25 +183,43 @@ static fo_status copy_all(struct outlook *outlook, struct fo_balancer *balancer,
 
 /* ---- Who gets what ------------------------------------------------------------------------- */
 
-static uint64_t claim_of(const struct candidate *candidate, unsigned claim)
+/** What a candidate would claim if it had room. */
+static double wish_of(const struct candidate *candidate, unsigned claim)
 {
     if (candidate->misfit != 0 || (candidate->is_excluded && (claim & CLAIM_REUSE) == 0))
         return 0;
-    return (claim & CLAIM_MAX) != 0 ? candidate->units : candidate->worth;
+    return (double)((claim & CLAIM_MAX) != 0 ? candidate->units : candidate->worth);
+}
+
+static double claim_of(const struct candidate *candidate, unsigned claim)
+{
+    double wish = wish_of(candidate, claim);
+
+    if ((claim & CLAIM_BY_LOAD) != 0)
+        wish /= candidate->divisor;
+    return candidate->is_full ? 0 : wish;
 }
 
 /** Shares an amount of probability out in a tier; false: nobody there has a claim. */
 static bool give(struct outlook *outlook, const struct part *part, double amount, unsigned claim)
 {
     struct candidate *candidates = &outlook->candidates[part->first];
-    uint64_t total = 0;
+    double total = 0;
 
     for (uint32_t i = 0; i < part->n; i++)
         total += claim_of(&candidates[i], claim);
     for (uint32_t i = 0; i < part->n && total > 0; i++)
-        candidates[i].probability +=
-            amount * (double)claim_of(&candidates[i], claim) / (double)total;
+        candidates[i].probability += amount * claim_of(&candidates[i], claim) / total;
     return total > 0;
+}
+
+/** Whether somebody would have a claim, but for want of room: then the pick ends there. */
+static bool is_met_full(const struct outlook *outlook)
+{
+    for (uint32_t i = 0; i < outlook->count; i++)
+        if (outlook->candidates[i].is_full && wish_of(&outlook->candidates[i], CLAIM_LIVE) > 0)
+            return true;
+    return false;
 }
 
 static bool give_to_best(struct outlook *outlook, double amount, unsigned claim)
@@ -193,7 +236,7 @@ static void give_elsewhere(struct outlook *outlook, double amount)
 {
     bool strict = outlook->options.strict;
 
-    if (give_to_best(outlook, amount, CLAIM_LIVE))
+    if (give_to_best(outlook, amount, CLAIM_LIVE) || is_met_full(outlook))
         return;
     if (outlook->retries && give_to_best(outlook, strict ? 0 : amount, CLAIM_LIVE | CLAIM_REUSE))
         return;
@@ -211,7 +254,7 @@ static bool give_to_recent(struct outlook *outlook)
     if (outlook->recent == FO__NO_SLOT)
         return false;
     candidate = &outlook->candidates[outlook->recent];
-    if (candidate->misfit != 0 || candidate->is_excluded)
+    if (candidate->misfit != 0 || candidate->is_excluded || candidate->is_full)
         return false;
     candidate->probability = 1;
     return true;
@@ -221,13 +264,13 @@ static void share_out(struct outlook *outlook)
 {
     double left = 0;
 
-    if (give_to_recent(outlook))
+    if (outlook->is_full || give_to_recent(outlook))
         return;
 
     for (uint32_t i = 0; i < outlook->part_count; i++) {
         const struct part *part = &outlook->part[i];
 
-        if (!give(outlook, part, part->due, part->panic ? CLAIM_MAX : CLAIM_LIVE))
+        if (!give(outlook, part, part->due, (part->panic ? CLAIM_MAX : CLAIM_LIVE) | CLAIM_BY_LOAD))
             left += part->due;
     }
     if (left > 0)
@@ -244,6 +287,8 @@ static fo_verdict verdict_on(const struct candidate *candidate)
         return candidate->misfit;
     if (candidate->is_excluded)
         return FO_VERDICT_EXCLUDED;
+    if (candidate->is_full)
+        return FO_VERDICT_FULL;
     return candidate->worth == 0 ? FO_VERDICT_DOWN : FO_VERDICT_LEVEL_IDLE;
 }
 

@@ -166,7 +166,8 @@ fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome)
 
 static bool is_valid(const struct fo_finish_report *report)
 {
-    return report->load - report->load == 0 && report->reserved == 0 && /* neither NaN nor infinite */
+    return report->load - report->load == 0 &&
+           report->reserved == 0 && /* neither NaN nor infinite */
            fo__outcome_is_valid(report->outcome);
 }
 

@@ -23,7 +23,12 @@ _Static_assert(sizeof(struct fo_lease) == 64, "a lease is one cache line");
 _Static_assert(offsetof(struct fo_lease, endpoint) == 0, "the public part comes first");
 
 /* Which reserved word is what. */
-enum { FO__LEASE_HOST_WORD, FO__LEASE_CORE, FO__LEASE_CELL, FO__LEASE_COUNTS }; /* reserved_pointer */
+enum {
+    FO__LEASE_HOST_WORD,
+    FO__LEASE_CORE,
+    FO__LEASE_CELL,
+    FO__LEASE_COUNTS
+};                                                                /* reserved_pointer */
 enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wide */
 
 /* Bits beside the host word that a lease was taken with; no host word has them. */
@@ -40,13 +45,13 @@ enum { FO__LEASE_TAKEN_WITH, FO__LEASE_THREAD, FO__LEASE_NONCE }; /* reserved_wi
  *     63              27 26         7 6     0
  *     ├─ when it began ─┼─ slice ────┼─ bits ─┤      the time in units of 2^10 ns, wraps after a day
  */
-#define FO__COUNTS_RECENT UINT64_C(1)       /* in core.recent.open */
-#define FO__COUNTS_BALANCER UINT64_C(2)     /* in core.tally */
-#define FO__COUNTS_HOST UINT64_C(4)         /* in the host's tally */
+#define FO__COUNTS_RECENT UINT64_C(1)        /* in core.recent.open */
+#define FO__COUNTS_BALANCER UINT64_C(2)      /* in core.tally */
+#define FO__COUNTS_HOST UINT64_C(4)          /* in the host's tally */
 #define FO__COUNTS_BALANCER_AGES UINT64_C(8) /* there in the bucket of its slice */
-#define FO__COUNTS_HOST_AGES UINT64_C(16)   /* likewise */
-#define FO__COUNTS_TIMED UINT64_C(32)       /* it has a time, and its latency is to be measured */
-#define FO__COUNTS_DATED UINT64_C(64)       /* its nonce is when it began, unless leases are checked */
+#define FO__COUNTS_HOST_AGES UINT64_C(16)    /* likewise */
+#define FO__COUNTS_TIMED UINT64_C(32)        /* it has a time, and its latency is to be measured */
+#define FO__COUNTS_DATED UINT64_C(64) /* its nonce is when it began, unless leases are checked */
 #define FO__COUNTS_SLICE_SHIFT 7
 #define FO__COUNTS_TIME_SHIFT 27
 #define FO__COUNTS_TIME_UNIT_SHIFT 10

@@ -151,8 +151,7 @@ static void close_if_over(struct fo__limit *limit, const struct fo__limit_rules 
 static bool is_of_window(const struct fo__limit *limit, uint64_t now_ns, uint64_t latency_ns,
                          bool dropped)
 {
-    return !dropped && latency_ns != 0 &&
-           now_ns - latency_ns >= fo__load_relaxed(&limit->began_ns);
+    return !dropped && latency_ns != 0 && now_ns - latency_ns >= fo__load_relaxed(&limit->began_ns);
 }
 
 void fo__limit_sample(struct fo__limit *limit, const struct fo__limit_rules *rules, uint64_t now_ns,

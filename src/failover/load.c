@@ -3,7 +3,7 @@
 
 void fo__load_answered(struct fo__load *load, uint64_t latency_ns, uint64_t now_ns, float decay_ns)
 {
-    float sample = latency_ns > 0 ? (float)latency_ns : 1;
+    float sample = latency_ns > 0 ? (float)(int64_t)latency_ns : 1;
     uint64_t before = fo__load_relaxed(&load->latency);
     float value;
 

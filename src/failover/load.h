@@ -48,7 +48,7 @@ struct fo__load_rules {
     float hot_quantile;
     enum fo__time time; /* that every pick needs */
     bool measures;      /* picks and finishes read the clock for latency */
-    bool is_on;    /* there is anything to count for, endpoints' own limits aside */
+    bool is_on;         /* there is anything to count for, endpoints' own limits aside */
 };
 
 struct fo__load {

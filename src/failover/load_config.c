@@ -30,7 +30,8 @@ static struct fo__limit_rules limit_rules(const struct fo_load_config *config)
     struct fo__limit_rules rules = {.kind = config->limit};
 
     rules.min = or_default(config->limit_min, 1);
-    rules.max = or_default(config->limit_max, rules.min > LIMIT_MAX ? config->limit_min : LIMIT_MAX);
+    rules.max =
+        or_default(config->limit_max, rules.min > LIMIT_MAX ? config->limit_min : LIMIT_MAX);
     rules.first = config->limit_first != 0 ? config->limit_first
                                            : fmin(fmax(LIMIT_FIRST, rules.min), rules.max);
     return rules;
@@ -42,8 +43,8 @@ bool fo__load_config_is_valid(const struct fo_load_config *config)
 
     return (unsigned)config->policy <= FO_LOAD_HOT_COLD &&
            (unsigned)config->limit <= FO_LIMIT_AIMD && limit.min <= limit.first &&
-           limit.first <= limit.max && limit.max <= FO_IN_FLIGHT_MAX &&
-           config->hot_quantile >= 0 && config->hot_quantile <= 1 && reserved_is_clear(config);
+           limit.first <= limit.max && limit.max <= FO_IN_FLIGHT_MAX && config->hot_quantile >= 0 &&
+           config->hot_quantile <= 1 && reserved_is_clear(config);
 }
 
 static const struct fo__load_policy *policy_of(fo_load_policy policy)
@@ -82,13 +83,14 @@ void fo__load_rules_fill(struct fo__load_rules *rules, const struct fo_load_conf
     rules->limit = limit_rules(config);
     rules->max_in_flight = max_in_flight != 0 ? max_in_flight : UINT64_MAX;
     rules->slice_ns = (timeout_ns + FO__TALLY_SLICES - 1) / FO__TALLY_SLICES;
-    rules->report_expiry_ns = or_default(config->report_expiry_ms, REPORT_EXPIRY_MS) * UINT64_C(1000000);
+    rules->report_expiry_ns =
+        or_default(config->report_expiry_ms, REPORT_EXPIRY_MS) * UINT64_C(1000000);
     rules->decay_ns = ns_of_ms(or_default(config->decay_ms, DECAY_MS));
     rules->unknown_ns = ns_of_ms(or_default(config->default_latency_ms, UNKNOWN_MS));
     rules->failure_ns = ns_of_ms(config->failure_ms);
     rules->hot_quantile = (float)(config->hot_quantile > 0 ? config->hot_quantile : HOT_QUANTILE);
     rules->measures = needs_latency && !config->reports_latency;
-    rules->time = time_for(rules->measures, needs_latency || config->limit != FO_LIMIT_NONE ||
-                                                timeout_ns != 0);
+    rules->time = time_for(rules->measures,
+                           needs_latency || config->limit != FO_LIMIT_NONE || timeout_ns != 0);
     rules->is_on = policy != NULL || config->limit != FO_LIMIT_NONE || max_in_flight != 0;
 }

@@ -14,6 +14,9 @@
  * Servers may report their load (fo_finish_report.load): how much they have in flight from all clients,
  * which one client cannot know. As long as such a report is fresh it is taken for what is in flight.
  *
+ * What failed lately is busy by its penalty (load.h): with nothing in flight it would be cold, and be
+ * preferred to everything hot.
+ *
  * Sources: Prequal (Wydrowski et al. 2024), with in place of its probes what answers carry; the quantile
  * by stochastic approximation (Robbins and Monro 1951).
  */
@@ -22,18 +25,19 @@
 #define STEP 0.02f
 #define STEP_MIN 0.02f
 
-/** How busy a rival is: what is in flight there for each mean weight. */
+/** How busy a rival is: what is in flight there, and what its failures count for, for each mean weight. */
 static float business_of(const struct fo__errand *errand, const struct fo__tier *tier,
                          const struct fo__rival *rival)
 {
     const struct fo__load_rules *rules = errand->counting.rules;
     uint64_t reported = fo__load_relaxed(&rival->load->reported);
+    double mean = (double)(int64_t)tier->units_sum / (double)(int64_t)tier->n;
+    double burden = fo__burden_of(errand, rival->load);
 
     if (reported != 0 &&
         fo__signal_age_ns(reported, errand->counting.now_ns) < rules->report_expiry_ns)
-        return (float)((double)fo__signal_value(reported) * (double)tier->units_sum / tier->n /
-                       rival->weight);
-    return (float)fo__rival_burden(tier, rival, 0);
+        burden = (double)fo__signal_value(reported) + fo__penalty_of(errand, rival->load);
+    return (float)(burden * mean / rival->weight);
 }
 
 /** Two threads at once may lose a step of one: the next look makes up for it. */

@@ -17,7 +17,7 @@
 
 static double divisor_of(const struct fo__errand *errand, const struct fo__slot *slot)
 {
-    return 1 + fo__burdened(errand, &slot->endpoint->host->load);
+    return 1 + fo__burden_of(errand, &slot->endpoint->host->load);
 }
 
 /** Uniform in (0, 1). */

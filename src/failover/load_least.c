@@ -22,8 +22,8 @@ static bool beats(const struct fo__errand *errand, const struct fo__tier *tier,
                   const struct fo__rival *first, const struct fo__rival *second)
 {
     (void)tier;
-    return fo__burdened(errand, first->load) * second->weight >=
-           (fo__burdened(errand, second->load) + 1) * first->weight;
+    return fo__burden_of(errand, first->load) * second->weight >=
+           (fo__burden_of(errand, second->load) + 1) * first->weight;
 }
 
 static const struct fo__slot *choose(struct fo__errand *errand, const struct fo__tier *tier)

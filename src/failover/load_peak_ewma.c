@@ -26,10 +26,10 @@ static double latency_at(const struct fo__errand *errand, const struct fo__rival
 static double weighted_cost_of(const struct fo__errand *errand, const struct fo__tier *tier,
                                const struct fo__rival *rival)
 {
-    double open = (double)fo__load_relaxed(&rival->load->tally.open);
+    double open = (double)(int64_t)fo__load_relaxed(&rival->load->tally.open);
 
     return latency_at(errand, rival) *
-           (rival->weight * (double)tier->n + open * (double)tier->units_sum);
+           (rival->weight * (double)(int64_t)tier->n + open * (double)(int64_t)tier->units_sum);
 }
 
 static bool beats(const struct fo__errand *errand, const struct fo__tier *tier,

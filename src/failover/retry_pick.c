@@ -82,7 +82,7 @@ static fo_status pick_in_steps(struct ask *ask, const struct fo_retry *retry, ui
 
     ask->options.strict = true;
     status = fo_pick_with(retry->balancer, &ask->options, lease);
-    if (status != FO_UNAVAILABLE || is_strict)
+    if ((status != FO_UNAVAILABLE && status != FO_OVERLOADED) || is_strict)
         return status;
     status = pick_again(ask, retry, now_ns, lease);
     return status == FO_UNAVAILABLE ? FO_WAIT : status;

@@ -101,8 +101,7 @@ static void note_answer(struct fo__core *core, struct fo__load *load,
     if (fo__load_forgive(load, request->now_ns, rules->decay_ns))
         fo__store_relaxed(&core->time, rules->time); /* who meets another, asks for it again */
     if (request->load >= 0)
-        fo__store_relaxed(&load->reported,
-                          fo__signal_of((float)request->load, request->now_ns));
+        fo__store_relaxed(&load->reported, fo__signal_of((float)request->load, request->now_ns));
 }
 
 static void note_failure(struct fo__load *load, const struct fo__load_rules *rules,
@@ -120,8 +119,8 @@ static bool was_too_much(const struct request *request, const struct fo__load_ru
             (float)request->latency_ns >= rules->failure_ns);
 }
 
-static void note(struct fo__core *core, struct fo__load *load,
-                 const struct fo__load_rules *rules, const struct request *request, uint64_t in_flight)
+static void note(struct fo__core *core, struct fo__load *load, const struct fo__load_rules *rules,
+                 const struct request *request, uint64_t in_flight)
 {
     switch (request->outcome) {
     case FO_OUTCOME_NEUTRAL:

@@ -72,7 +72,7 @@ const char *fo_verdict_name(fo_verdict verdict)
         [FO_VERDICT_NO_WEIGHT] = "no weight",   [FO_VERDICT_LACKS_TAGS] = "lacks tags",
         [FO_VERDICT_OTHER_ZONE] = "other zone", [FO_VERDICT_LEVEL_LIMIT] = "level limit",
         [FO_VERDICT_EXCLUDED] = "excluded",     [FO_VERDICT_DOWN] = "down",
-        [FO_VERDICT_LEVEL_IDLE] = "level idle",
+        [FO_VERDICT_LEVEL_IDLE] = "level idle", [FO_VERDICT_FULL] = "full",
     };
     return NAME_OF(names, verdict, "?");
 }
@@ -127,8 +127,8 @@ uint32_t fo_version(void)
 const char *fo_load_policy_name(fo_load_policy policy)
 {
     static const char *const names[] = {
-        [FO_LOAD_NONE] = "none",           [FO_LOAD_INVERSE] = "inverse",
-        [FO_LOAD_LEAST] = "least",         [FO_LOAD_PEAK_EWMA] = "peak EWMA",
+        [FO_LOAD_NONE] = "none",         [FO_LOAD_INVERSE] = "inverse",
+        [FO_LOAD_LEAST] = "least",       [FO_LOAD_PEAK_EWMA] = "peak EWMA",
         [FO_LOAD_HOT_COLD] = "hot-cold",
     };
     return NAME_OF(names, policy, "?");

@@ -25,9 +25,8 @@ static void view_load(const struct fo_endpoint *endpoint, uint64_t now_ns,
 
     info->load_in_flight = fo__load_relaxed(&load->tally.open);
     info->limit = limit != UINT64_MAX ? limit : 0;
-    info->latency_ms = (double)fo__signal_now(fo__load_relaxed(&load->latency), now_ns,
-                                              rules->decay_ns) /
-                       1e6;
+    info->latency_ms =
+        (double)fo__signal_now(fo__load_relaxed(&load->latency), now_ns, rules->decay_ns) / 1e6;
     info->penalty =
         (double)fo__signal_now(fo__load_relaxed(&load->penalty), now_ns, rules->decay_ns);
     if (reported != 0 && fo__signal_age_ns(reported, now_ns) < rules->report_expiry_ns)

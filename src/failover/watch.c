@@ -6,9 +6,9 @@
 #include "judge_config.h"
 #include "judged.h"
 #include "ramp.h"
-#include "weighing.h"
 #include "rcu.h"
 #include "rng.h"
+#include "weighing.h"
 
 #include <math.h>
 

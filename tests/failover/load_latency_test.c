@@ -39,8 +39,8 @@ struct lab {
     uint64_t failed;
 };
 
-static struct lab *lab_open(const struct fo_load_config *load, const struct fo_weight_function *weight,
-                            size_t n)
+static struct lab *lab_open(const struct fo_load_config *load,
+                            const struct fo_weight_function *weight, size_t n)
 {
     struct lab *lab = calloc(1, sizeof(*lab));
     struct fo_config config;
@@ -171,8 +171,9 @@ Test(load_latency, linkerds_experiment_is_won_by_peak_ewma)
     double reported = linkerd(FO_LOAD_PEAK_EWMA, FO_OUTCOME_FAILURE, true);
     double measured = linkerd(FO_LOAD_PEAK_EWMA, FO_OUTCOME_FAILURE, false);
 
-    cr_log_info("none %.5f, least without failures %.5f and with them %.5f, peak EWMA %.5f and %.5f\n",
-                none, plain, least, reported, measured);
+    cr_log_info(
+        "none %.5f, least without failures %.5f and with them %.5f, peak EWMA %.5f and %.5f\n",
+        none, plain, least, reported, measured);
     cr_expect_float_eq(none, 0.955, 0.005, "%f", none);
     cr_expect_float_eq(plain, 0.99, 0.005, "%f", plain);
     cr_expect_geq(least, 0.999, "%f", least);
@@ -236,4 +237,180 @@ Test(load_latency, a_host_that_fails_fast_attracts_nothing_while_its_health_fall
 
     for (size_t i = 0; i < 2; i++)
         cr_expect_lt(sinkhole_share(policies[i], &weight, MS), 0.05, "policy %d", policies[i]);
+}
+
+/* ---- What a finish tells --------------------------------------------------------------------- */
+
+static struct fo_lease pick(struct lab *lab)
+{
+    struct fo_lease lease;
+
+    cr_assert_eq(fo_pick(lab->f.balancer, &lease), FO_OK);
+    return lease;
+}
+
+static void report(struct lab *lab, fo_outcome outcome, uint64_t latency_ns, double load)
+{
+    struct fo_finish_report report = fo_finish_report_init(outcome);
+    struct fo_lease lease = pick(lab);
+
+    report.latency_ns = latency_ns;
+    report.load = load;
+    cr_assert_eq(fo_finish_with(&lease, &report), FO_OK);
+    cr_assert_null(lease.endpoint);
+}
+
+static struct fo_endpoint_info info_of(struct lab *lab)
+{
+    return fixture_info(&lab->f, "e0");
+}
+
+Test(load_latency, rises_at_once_falls_by_its_average_and_fades)
+{
+    struct fo_load_config load = load_of(FO_LOAD_PEAK_EWMA);
+    struct lab *lab;
+
+    load.reports_latency = true;
+    lab = lab_open(&load, NULL, 1);
+    cr_expect_eq(info_of(lab).latency_ms, 0);
+    report(lab, FO_OUTCOME_SUCCESS, 10 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 10, 0.01);
+    report(lab, FO_OUTCOME_SUCCESS, 80 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 80, 0.01);
+    fixture_advance_ms(&lab->f, 10000);
+    cr_expect_float_eq(info_of(lab).latency_ms, 80 * exp(-1), 2, "it fades");
+    report(lab, FO_OUTCOME_SUCCESS, 10 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 10 + 70 * exp(-1), 2, "its average falls");
+    report(lab, FO_OUTCOME_NEUTRAL, 500 * MS, -1);
+    report(lab, FO_OUTCOME_CANCELLED, 500 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 10 + 70 * exp(-1), 2, "those say nothing");
+    lab_close(lab);
+}
+
+Test(load_latency, of_a_failure_is_the_largest_of_three)
+{
+    struct fo_load_config load = load_of(FO_LOAD_PEAK_EWMA);
+    struct lab *lab;
+
+    load.reports_latency = true;
+    load.failure_ms = 50;
+    lab = lab_open(&load, NULL, 1);
+    report(lab, FO_OUTCOME_FAILURE, 1 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 60, 0.01, "twice the default");
+    report(lab, FO_OUTCOME_FAILURE, 500 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 500, 0.01, "its own");
+    for (int i = 0; i < 20; i++)
+        report(lab, FO_OUTCOME_FAILURE, 1 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 30000, 1, "no more than half a minute");
+    cr_expect_eq(info_of(lab).penalty, 1024);
+    lab_close(lab);
+}
+
+Test(load_latency, is_kept_without_a_policy_and_measured_only_with_one)
+{
+    struct fo_load_config load = load_of(FO_LOAD_NONE);
+    struct lab *lab = lab_open(&load, NULL, 1);
+    struct fo_lease lease;
+
+    report(lab, FO_OUTCOME_SUCCESS, 7 * MS, -1);
+    cr_expect_float_eq(info_of(lab).latency_ms, 7, 0.01);
+    cr_expect_eq(info_of(lab).load_in_flight, 0);
+    lease = pick(lab);
+    fixture_advance_ms(&lab->f, 100);
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    cr_expect_float_eq(info_of(lab).latency_ms, 7, 0.1);
+    lab_close(lab);
+    load = load_of(FO_LOAD_PEAK_EWMA);
+    lab = lab_open(&load, NULL, 1);
+    lease = pick(lab);
+    fixture_advance_ms(&lab->f, 100);
+    cr_assert_eq(fo_finish(&lease, FO_OUTCOME_SUCCESS), FO_OK);
+    cr_expect_float_eq(info_of(lab).latency_ms, 100, 0.1);
+    lab_close(lab);
+}
+
+Test(load_latency, a_report_that_makes_no_sense_leaves_the_lease_open)
+{
+    struct fo_load_config load = load_of(FO_LOAD_LEAST);
+    struct lab *lab = lab_open(&load, NULL, 1);
+    struct fo_finish_report good = fo_finish_report_init(FO_OUTCOME_SUCCESS);
+    struct fo_finish_report bad[5] = {good, good, good, good, good};
+    struct fo_lease lease = pick(lab);
+
+    bad[0].outcome = (fo_outcome)0;
+    bad[1].load = NAN;
+    bad[2].load = INFINITY;
+    bad[3].reserved = 1;
+    bad[4].size = 3;
+    for (size_t i = 0; i < 5; i++) {
+        cr_expect_eq(fo_finish_with(&lease, &bad[i]), FO_EINVAL, "%zu", i);
+        cr_assert_not_null(lease.endpoint);
+    }
+    cr_expect_eq(fo_finish_with(&lease, NULL), FO_EINVAL);
+    cr_expect_eq(fo_finish_with(NULL, &good), FO_EINVAL);
+    cr_expect_eq(info_of(lab).load_in_flight, 1);
+    cr_expect_eq(fo_finish_with(&lease, &good), FO_OK);
+    cr_expect_eq(fo_finish_with(&lease, &good), FO_EINVAL);
+    cr_expect_eq(info_of(lab).load_in_flight, 0);
+    lab_close(lab);
+}
+
+/* ---- Hot and cold ---------------------------------------------------------------------------- */
+
+Test(load_latency, a_reported_load_holds_until_it_expires)
+{
+    struct fo_load_config load = load_of(FO_LOAD_HOT_COLD);
+    struct lab *lab = lab_open(&load, NULL, 1);
+
+    report(lab, FO_OUTCOME_SUCCESS, 10 * MS, 17);
+    cr_expect_eq(info_of(lab).reported_load, 17);
+    fixture_advance_ms(&lab->f, 9990);
+    cr_expect_eq(info_of(lab).reported_load, 17);
+    fixture_advance_ms(&lab->f, 20);
+    cr_expect_lt(info_of(lab).reported_load, 0);
+    lab_close(lab);
+}
+
+/** Shares of ten servers under hot-cold, of which e0 has that latency and that load of its own. */
+static double hot_cold_share(uint64_t latency_ns, double own_load)
+{
+    struct fo_load_config load = load_of(FO_LOAD_HOT_COLD);
+    struct lab *lab;
+    double share;
+
+    load.reports_latency = true;
+    lab = lab_open(&load, NULL, 10);
+    for (size_t i = 0; i < 20000; i++) {
+        struct fo_lease lease = pick(lab);
+        bool odd = fixture_index(lease.endpoint) == 0;
+        struct fo_finish_report told = fo_finish_report_init(FO_OUTCOME_SUCCESS);
+
+        lab->counts[fixture_index(lease.endpoint)]++;
+        told.latency_ns = odd ? latency_ns : 10 * MS;
+        told.load = odd ? own_load : 5;
+        cr_assert_eq(fo_finish_with(&lease, &told), FO_OK);
+        lab->f.now_ns += MS;
+    }
+    share = (double)lab->counts[0] / 20000;
+    lab_close(lab);
+    return share;
+}
+
+Test(load_latency, hot_cold_prefers_less_latency_among_the_cold_and_shuns_the_hot)
+{
+    double fast = hot_cold_share(5 * MS, 5);
+    double slow = hot_cold_share(20 * MS, 5);
+    double hot = hot_cold_share(5 * MS, 50);
+
+    cr_expect_gt(fast, 0.15, "twice as fast: %f", fast);
+    cr_expect_lt(slow, 0.05, "half as fast: %f", slow);
+    cr_expect_lt(hot, 0.03, "fast and hot: %f", hot);
+}
+
+Test(load_latency, linkerds_experiment_under_hot_cold)
+{
+    double share = linkerd(FO_LOAD_HOT_COLD, FO_OUTCOME_FAILURE, true);
+
+    cr_log_info("hot-cold %.5f\n", share);
+    cr_expect_geq(share, 0.999, "%f", share);
 }

@@ -5,9 +5,8 @@
 #include "fixture.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
-
-#define NONE SIZE_MAX
 
 static struct fo_endpoint_config capped(const char *name, uint64_t max_in_flight)
 {
@@ -328,5 +327,116 @@ Test(load_limits, without_a_timeout_nothing_is_ever_lost)
     fixture_advance_ms(&f, 1000000);
     cr_expect_eq(fo_pick(f.balancer, &leases[1]), FO_OVERLOADED);
     finish_all(leases, 1);
+    fixture_destroy(&f);
+}
+
+/* ---- Explained ------------------------------------------------------------------------------- */
+
+struct look {
+    fo_verdict verdict[4];
+    double probability[4];
+    double sum;
+    size_t seen;
+};
+
+static bool look(const struct fo_explanation *explanation, void *arg)
+{
+    struct look *at = arg;
+
+    at->verdict[at->seen] = explanation->verdict;
+    at->probability[at->seen++] = explanation->probability;
+    at->sum += explanation->probability;
+    return true;
+}
+
+static struct look explain(struct fixture *f)
+{
+    struct look seen = {.seen = 0};
+
+    cr_assert_eq(fo_balancer_explain(f->balancer, NULL, look, &seen), FO_OK);
+    return seen;
+}
+
+Test(load_limits, are_explained)
+{
+    struct fo_lease leases[8];
+    fo_status refusal;
+    struct look seen;
+    struct fixture f;
+
+    open_capped(&f, NULL, 2, 2);
+    cr_assert_eq(fo_in_flight_add(f.balancer, "e0", 2), FO_OK);
+    seen = explain(&f);
+    cr_expect_eq(seen.verdict[0], FO_VERDICT_FULL);
+    cr_expect_eq(seen.probability[0], 0);
+    cr_expect_eq(seen.probability[1], 1);
+    cr_expect_str_eq(fo_verdict_name(FO_VERDICT_FULL), "full");
+    cr_expect_eq(fill(&f, leases, 8, &refusal), 2);
+    cr_expect_eq(explain(&f).sum, 0, "as the pick is refused");
+    cr_expect_eq(fixture_info(&f, "e1").load_in_flight, 2);
+    cr_expect_eq(fixture_info(&f, "e1").limit, 2);
+    finish_all(leases, 2);
+    fixture_destroy(&f);
+}
+
+Test(load_limits, of_the_balancer_are_explained)
+{
+    struct fo_config config = fo_config_init();
+    struct fo_lease lease;
+    struct fixture f;
+
+    config.max_in_flight = 1;
+    open_capped(&f, &config, 2, 0);
+    cr_expect_eq(explain(&f).sum, 1);
+    cr_assert_eq(fo_pick(f.balancer, &lease), FO_OK);
+    cr_expect_eq(explain(&f).sum, 0);
+    finish_all(&lease, 1);
+    fixture_destroy(&f);
+}
+
+Test(load_limits, the_inverse_is_explained)
+{
+    struct fo_config config = fo_config_init();
+    struct look seen;
+    struct fixture f;
+
+    config.load.policy = FO_LOAD_INVERSE;
+    open_capped(&f, &config, 2, 0);
+    cr_assert_eq(fo_in_flight_add(f.balancer, "e0", 3), FO_OK);
+    seen = explain(&f);
+    cr_expect_float_eq(seen.probability[0] + seen.probability[1], 1, 1e-9);
+    cr_expect_float_eq(fmin(seen.probability[0], seen.probability[1]), 0.2, 1e-9);
+    fixture_destroy(&f);
+}
+
+/* ---- In a group ------------------------------------------------------------------------------ */
+
+Test(load_limits, see_what_all_balancers_of_a_group_have_in_flight)
+{
+    struct fo_group_config group_config = fo_group_config_init();
+    struct fo_endpoint_config e0 = capped("e0", 3);
+    struct fo_balancer *balancer[2];
+    struct fo_group *group = NULL;
+    struct fo_lease leases[4];
+    struct fo_config config;
+    struct fixture f;
+
+    fixture_init(&f);
+    group_config.runtime = f.runtime;
+    cr_assert_eq(fo_group_create(&group_config, &group), FO_OK);
+    config = fixture_config(&f);
+    config.runtime = NULL;
+    config.group = group;
+    for (size_t i = 0; i < 2; i++) {
+        balancer[i] = fixture_balancer(&f, &config);
+        cr_assert_eq(fo_balancer_update(balancer[i], &e0, 1, NULL, 0, NULL), FO_OK);
+    }
+    cr_assert_eq(fo_pick(balancer[0], &leases[0]), FO_OK);
+    cr_assert_eq(fo_pick(balancer[0], &leases[1]), FO_OK);
+    cr_assert_eq(fo_pick(balancer[1], &leases[2]), FO_OK);
+    cr_expect_eq(fo_pick(balancer[0], &leases[3]), FO_OVERLOADED);
+    cr_expect_eq(fo_pick(balancer[1], &leases[3]), FO_OVERLOADED);
+    finish_all(leases, 3);
+    fo_group_destroy(group);
     fixture_destroy(&f);
 }

@@ -201,7 +201,8 @@ Test(load, leases_are_counted_back_where_they_were_counted_whatever_is_configure
     cr_expect_float_eq(share_of_first(&f), 0.5, 0.02);
     for (size_t i = 0; i < 8; i++)
         cr_assert_eq(fo_finish(&before[i], FO_OUTCOME_SUCCESS), FO_OK);
-    cr_expect_float_eq(share_of_first(&f), 0.5, 0.02, "finishes that were not counted count nothing");
+    cr_expect_float_eq(share_of_first(&f), 0.5, 0.02,
+                       "finishes that were not counted count nothing");
     for (size_t i = 0; i < 8; i++)
         cr_assert_eq(fo_pick(f.balancer, &during[i]), FO_OK);
     configure(&f, FO_LOAD_NONE);
@@ -262,8 +263,8 @@ Test(load, exclusions_tags_and_health_hold_under_every_policy)
         }
         cr_expect_eq(counts[0] + counts[3], 0, "policy %d", policy);
         if (policy != FO_LOAD_HOT_COLD)
-            cr_expect_float_eq((double)counts[1] / (PICKS / 10), 0.2, 0.03, "policy %d: %lu", policy,
-                               counts[1]);
+            cr_expect_float_eq((double)counts[1] / (PICKS / 10), 0.2, 0.03, "policy %d: %lu",
+                               policy, counts[1]);
         fixture_destroy(&f);
     }
 }

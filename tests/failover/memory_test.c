@@ -16,7 +16,7 @@
 /* The budgets. Balancer and endpoint are with everything that belongs to them: host, name,
  * settings, snapshot, a share of the hash tables; without the rows of threads. */
 #define LEASE_BYTES 64
-#define EMPTY_BALANCER_BYTES 4096
+#define EMPTY_BALANCER_BYTES 4608
 #define ENDPOINT_BYTES 1280
 #define SNAPSHOT_ENDPOINT_BYTES 88
 #define ROW_BYTES 512

@@ -4,10 +4,10 @@
 
 Test(status, has_a_name_for_every_value)
 {
-    static const char *const names[] = {"FO_OK",     "FO_UNAVAILABLE", "FO_CLOSED",    "FO_NOMEM",
-                                        "FO_EINVAL", "FO_NOTFOUND",    "FO_DUPLICATE", "FO_BUSY",
-                                        "FO_SYSTEM", "FO_STALE",       "FO_NOSPACE",   "FO_OVERLOADED",
-                                        "FO_WAIT",   "FO_DONE",        "FO_BUDGET",    "FO_DEADLINE"};
+    static const char *const names[] = {
+        "FO_OK",        "FO_UNAVAILABLE", "FO_CLOSED", "FO_NOMEM",   "FO_EINVAL",  "FO_NOTFOUND",
+        "FO_DUPLICATE", "FO_BUSY",        "FO_SYSTEM", "FO_STALE",   "FO_NOSPACE", "FO_OVERLOADED",
+        "FO_WAIT",      "FO_DONE",        "FO_BUDGET", "FO_DEADLINE"};
 
     for (int value = 0; value < 16; value++)
         cr_expect_str_eq(fo_status_name((fo_status)value), names[value]);
@@ -83,11 +83,11 @@ Test(status, has_a_name_for_every_verdict)
 {
     static const char *const names[] = {"?",          "eligible",   "drained",     "no weight",
                                         "lacks tags", "other zone", "level limit", "excluded",
-                                        "down",       "level idle"};
+                                        "down",       "level idle", "full"};
 
-    for (int value = 0; value < 10; value++)
+    for (int value = 0; value < 11; value++)
         cr_expect_str_eq(fo_verdict_name((fo_verdict)value), names[value]);
-    cr_expect_str_eq(fo_verdict_name((fo_verdict)10), "?");
+    cr_expect_str_eq(fo_verdict_name((fo_verdict)11), "?");
     cr_expect_str_eq(fo_verdict_name((fo_verdict)-1), "?");
 }
 

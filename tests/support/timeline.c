@@ -35,7 +35,8 @@ void timeline_add(struct timeline *timeline, uint64_t due_ns, size_t what)
     timeline->heap[at].serial = timeline->serial++;
     timeline->heap[at].what = what;
     timeline->count++;
-    for (; at > 0 && is_before(&timeline->heap[at], &timeline->heap[(at - 1) / 2]); at = (at - 1) / 2)
+    for (; at > 0 && is_before(&timeline->heap[at], &timeline->heap[(at - 1) / 2]);
+         at = (at - 1) / 2)
         swap(&timeline->heap[at], &timeline->heap[(at - 1) / 2]);
 }
 
