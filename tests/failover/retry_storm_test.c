@@ -48,6 +48,7 @@ struct storm {
     uint64_t succeeded;
     uint64_t last_failed_begun; /* when the last request began that failed; 0: none */
     uint64_t shed;
+    uint64_t too_late;
 };
 
 /* ---- One request ---------------------------------------------------------------------------- */
@@ -87,6 +88,7 @@ static void close_request(struct storm *s, struct request *request, fo_status st
     else if (request->begun > s->last_failed_begun)
         s->last_failed_begun = request->begun;
     s->shed += status == FO_BUDGET && request->retry.attempts == 0 ? 1 : 0;
+    s->too_late += status == FO_DEADLINE ? 1 : 0;
     cr_assert_eq(fo_retry_end(&request->retry), FO_OK);
     request->is_open = false;
 }
@@ -290,6 +292,30 @@ Test(retry_storm, hardly_reaches_the_servers_through_a_throttle)
     s.how = WELL;
     pass(&s, 120000, 2);
     cr_assert_gt(s.r.f.now_ns - s.last_failed_begun, 10000 * MS, "it comes back");
+    close_storm(&s);
+}
+
+/** Attempts and pauses that together take longer than there is time, in servers that change every half
+ * second; close_request() and finish() hold each to its deadline. */
+Test(retry_storm, outlives_no_deadline_by_more_than_a_tick)
+{
+    static const enum how course[] = {WELL, FROZEN, FAILING, SLOW, REFUSING, FROZEN};
+    struct fo_retry_policy policy = fo_retry_policy_init();
+    struct storm s;
+
+    policy.max_attempts = 10;
+    policy.attempt_timeout_ms = 300;
+    policy.total_timeout_ms = 1000;
+    policy.backoff_base_ms = 200;
+    policy.budget_share = 10;
+    policy.hedge_share = 0.1;
+    open_storm(&s, policy);
+    for (int i = 0; i < 60; i++) {
+        s.how = course[i % 6];
+        pass(&s, 500, 2);
+    }
+    cr_assert_geq(s.too_late, 1000, "many of them came to it");
+    cr_assert_geq(s.succeeded, 1000);
     close_storm(&s);
 }
 
