@@ -52,7 +52,7 @@ private:
     void on_event(std::uint64_t what) override;
 };
 
-class Ours : public Policy {
+class Ours final : public Policy {
 public:
     Ours(Environment &environment, Library &library, fo_balancer *balancer);
     ~Ours() override;
