@@ -333,13 +333,20 @@ static bool levels_are_valid(const struct fo_level_config *levels)
            zones_are_valid(levels);
 }
 
+static bool load_is_valid(const struct fo_config *config)
+{
+    return config->load.policy <= FO_LOAD_HOT_COLD && config->load.limit <= FO_LIMIT_AIMD &&
+           is_in(config->load.hot_quantile, 0, 1) && config->load.reserved[1] == 0 &&
+           config->max_in_flight <= FO_IN_FLIGHT_MAX;
+}
+
 static bool config_is_valid(const struct fo_config *config, const struct stage *stage)
 {
     bool no_trial = config->trial.backoff_ms == 0 && config->trial.backoff_max_ms == 0 &&
                     config->trial.timeout_ms == 0 && nothing_is_reserved(&config->trial) &&
                     (config->trial.ramp_ms == 0 || config->trial.ramp_ms == FO_RAMP_NONE);
 
-    if (config->reserved != 0)
+    if (config->reserved != 0 || !load_is_valid(config))
         return false;
     if (!weight_is_valid(&config->weight) || !levels_are_valid(&config->levels) ||
         config->row_limit > 65535)
@@ -356,6 +363,7 @@ static const size_t config_ends[] = {
     END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
     END(fo_config, log_arg),   END(fo_config, levels),       END(fo_config, key_load_factor),
     END(fo_config, reserved),  END(fo_config, check),        END(fo_config, judge),
+    END(fo_config, load),      END(fo_config, max_in_flight),
 };
 
 static struct fo_config config_from(struct input *input, const struct stage *stage)
@@ -375,6 +383,12 @@ static struct fo_config config_from(struct input *input, const struct stage *sta
     config.levels = levels_from(input);
     config.reuse_recent_ms = input_bit(input) ? milliseconds_from(input) : 0;
     config.reserved = input_below(input, 16) == 0 ? input_byte(input) : 0;
+    config.load.policy = (fo_load_policy)input_below(input, 6);
+    config.load.limit = (fo_limit_kind)input_below(input, 4);
+    config.load.hot_quantile = input_bit(input) ? 0 : number_from(input);
+    config.load.lease_timeout_ms = input_byte(input);
+    config.load.reserved[1] = input_below(input, 16) == 0 ? 1 : 0;
+    config.max_in_flight = input_bit(input) ? 0 : FO_IN_FLIGHT_MAX - 1 + input_below(input, 3);
     return config;
 }
 
@@ -398,7 +412,7 @@ static void fuzz_configure(struct input *input, struct stage *stage)
     struct fo_config taken = fo_config_init();
     struct claim claim = CLAIM(input, theirs, taken, config_ends);
     bool valid = claim.size_is_sane && taken.reserved == 0 && weight_is_valid(&taken.weight) &&
-                 levels_are_valid(&taken.levels);
+                 levels_are_valid(&taken.levels) && load_is_valid(&taken);
 
     MUST(fo_balancer_configure(stage->balancer, claim.memory) == (valid ? FO_OK : FO_EINVAL));
     free(claim.memory);
@@ -413,7 +427,8 @@ static bool endpoint_is_valid(const struct fo_endpoint_config *config)
     return is_in(config->max_weight, 0, FO_WEIGHT_MAX) &&
            is_in(config->min_weight, 0, config->max_weight) &&
            (init == FO_INIT_WEIGHT_MAX || is_in(init, config->min_weight, config->max_weight)) &&
-           config->level <= FO_LEVEL_MAX && !config->reserved[2];
+           config->level <= FO_LEVEL_MAX && !config->reserved[2] &&
+           config->max_in_flight <= FO_IN_FLIGHT_MAX;
 }
 
 /** An array of endpoint configs has the stride of its first; `taken`: what it must mean. */
@@ -432,7 +447,7 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         END(fo_endpoint_config, min_weight), END(fo_endpoint_config, init_weight),
         END(fo_endpoint_config, tags),       END(fo_endpoint_config, data),
         END(fo_endpoint_config, reserved),   END(fo_endpoint_config, zone),
-        END(fo_endpoint_config, address),
+        END(fo_endpoint_config, address),    END(fo_endpoint_config, max_in_flight),
     };
     struct input first = *input;
     struct endpoints endpoints = {.valid = true};
@@ -451,6 +466,7 @@ static struct endpoints endpoints_from(struct input *input, unsigned count)
         theirs.degraded = input_bit(input);
         theirs.reserved[2] = input_below(input, 16) == 0;
         theirs.zone = input_bit(input) ? "z1" : NULL;
+        theirs.max_in_flight = input_bit(input) ? 0 : FO_IN_FLIGHT_MAX - 1 + input_below(input, 3);
         endpoints.taken[i] = fo_endpoint_config_init(names[i]);
         claim = CLAIM(&again, theirs, endpoints.taken[i], ends);
         if (i == 0) {
