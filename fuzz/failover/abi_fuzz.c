@@ -358,11 +358,11 @@ static bool config_is_valid(const struct fo_config *config, const struct stage *
 }
 
 static const size_t config_ends[] = {
-    END(fo_config, name),      END(fo_config, group),        END(fo_config, runtime),
-    END(fo_config, trial),     END(fo_config, weight),       END(fo_config, seed),
-    END(fo_config, row_limit), END(fo_config, check_leases), END(fo_config, log),
-    END(fo_config, log_arg),   END(fo_config, levels),       END(fo_config, key_load_factor),
-    END(fo_config, reserved),  END(fo_config, check),        END(fo_config, judge),
+    END(fo_config, name),      END(fo_config, group),         END(fo_config, runtime),
+    END(fo_config, trial),     END(fo_config, weight),        END(fo_config, seed),
+    END(fo_config, row_limit), END(fo_config, check_leases),  END(fo_config, log),
+    END(fo_config, log_arg),   END(fo_config, levels),        END(fo_config, key_load_factor),
+    END(fo_config, reserved),  END(fo_config, check),         END(fo_config, judge),
     END(fo_config, load),      END(fo_config, max_in_flight),
 };
 

@@ -316,6 +316,24 @@ Test(load_limits, lost_leases_age_out_of_the_balancers_limit)
     expect_aging(4, 0);
 }
 
+Test(load_limits, a_lost_lease_does_not_count_back_what_took_its_bucket)
+{
+    struct fo_config config = forgetful(0);
+    struct fo_lease lost[4];
+    struct fo_lease leases[8];
+    fo_status refusal;
+    struct fixture f;
+
+    open_capped(&f, &config, 1, 4);
+    cr_expect_eq(fill(&f, lost, 4, &refusal), 4);
+    fixture_advance_ms(&f, 2000); /* four slices: the same bucket */
+    cr_expect_eq(fill(&f, leases, 8, &refusal), 4);
+    finish_all(lost, 4);
+    cr_expect_eq(fo_pick(f.balancer, &leases[7]), FO_OVERLOADED);
+    finish_all(leases, 4);
+    fixture_destroy(&f);
+}
+
 Test(load_limits, without_a_timeout_nothing_is_ever_lost)
 {
     struct fo_lease leases[2];
