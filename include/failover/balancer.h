@@ -507,14 +507,12 @@ FO_API fo_status fo_finish(struct fo_lease *lease, fo_outcome outcome);
 /** What a finish tells. */
 struct fo_finish_report {
     size_t size;
-    fo_outcome outcome; /**< As for fo_finish(). */
-    uint32_t reserved;  /**< Must be 0. */
-    uint64_t
-        latency_ns; /**< How long the request took; 0: not known, and measured by the library where
-                              it needs it (fo_load_config.reports_latency). */
-    double
-        load; /**< What the server says that it has in flight, from all its clients; below 0: it does
-                      not say. */
+    fo_outcome outcome;  /**< As for fo_finish(). */
+    uint32_t reserved;   /**< Must be 0. */
+    uint64_t latency_ns; /**< How long the request took; 0: not known, and measured by the library
+                              where it needs it (fo_load_config.reports_latency). */
+    double load;         /**< What the server says that it has in flight, from all its clients;
+                              below 0: it does not say. */
 };
 
 /** A report of that outcome and nothing else. */

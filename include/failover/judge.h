@@ -12,7 +12,9 @@
  *     rate       of the requests finished in the window, at least failure_percent failed
  *     outlier    its success rate in the window is below the mean of all hosts by more than so many
  *                standard deviations. At least five hosts must have the minimum volume
- *     latency    its latency is above latency_percent of the best host's. Only where latencies are known
+ *     latency    the mean latency of its answers in the window is above latency_percent of the best
+ *                host's. Only where latencies are known: reported (fo_finish_with()), or measured for a
+ *                load policy or limit (load.h)
  *
  * An ejected host is FO_STATE_EJECTED: like one that is down it gets no traffic (or its min_weight's
  * trickle) until one request, its trial, succeeds. The trial is offered after ejection_ms, which grows
@@ -58,19 +60,18 @@ extern "C" {
 
 /** How the judge of a group decides. Zero in a field means its default. */
 struct fo_judge_config {
-    uint32_t
-        strikes; /**< That eject; 1 … FO_STRIKES_MAX; 0: 5; FO_JUDGE_OFF. While it is on, a failure
-                           takes at least 2^-31 of the health, whatever the weight function says. */
+    uint32_t strikes; /**< That eject; 1 … FO_STRIKES_MAX; 0: 5; FO_JUDGE_OFF. While it is on, a
+                           failure takes at least 2^-31 of the health, whatever the weight function
+                           says. */
     uint32_t failure_percent;  /**< Of the window's requests, that eject when they fail; 1 … 100;
-                                   0: 50; FO_JUDGE_OFF. */
+                                    0: 50; FO_JUDGE_OFF. */
     uint32_t outlier_permille; /**< Thousandths of a standard deviation below the mean success rate
                                     that eject; 1 … 10,000; 0: 1,900; FO_JUDGE_OFF. */
-    uint32_t latency_percent;  /**< Of the best host's latency, that eject; 101 … 100,000; 0: 500;
-                                    FO_JUDGE_OFF. */
+    uint32_t latency_percent;  /**< Of the best host's mean latency, that eject; 101 … 100,000;
+                                    0: 500; FO_JUDGE_OFF. */
     uint32_t window_ms; /**< Length of the window, in ten buckets; 100 … 3,600,000; 0: 10,000. */
-    uint32_t
-        window_requests; /**< Minimum volume: fewer finished requests in the window prove nothing;
-                                   0: 100. */
+    uint32_t window_requests; /**< Minimum volume: fewer finished requests in the window prove
+                                   nothing, nor do fewer known latencies; 0: 100. */
     uint32_t share_percent; /**< Of the endpoints of a level that may be ejected at a time, but one
                                    always may if another is up; 1 … 100; 0: 50, for as in Envoy's panic
                                    threshold, when half of a level is bad the fault may be ours. */
@@ -79,12 +80,11 @@ struct fo_judge_config {
                                    A failed trial counts as an ejection; each ejection_ms without one
                                    takes one off. */
     uint32_t
-        ejection_max_ms; /**< The time until the trial is never longer than this, and then up to a
-                                   fifth more, at random. Not below ejection_ms; 0: the larger of 300,000
-                                   and ejection_ms. */
-    uint32_t
-        stall_ms; /**< Without a success while three requests are open, that makes a host suspect;
-                            0: 100; FO_JUDGE_OFF. */
+        ejection_max_ms;  /**< The time until the trial is never longer than this, and then up to
+                                   a fifth more, at random. Not below ejection_ms; 0: the larger of
+                                   300,000 and ejection_ms. */
+    uint32_t stall_ms;    /**< Without a success while three requests are open, that makes a host
+                            suspect; 0: 100; FO_JUDGE_OFF. */
     uint32_t reserved[6]; /**< Must be 0. */
 };
 

@@ -36,22 +36,19 @@ struct fo_balancer;
 typedef enum fo_load_policy {
     FO_LOAD_NONE = 0,    /**< Not at all: in proportion to live weight. */
     FO_LOAD_INVERSE = 1, /**< In proportion to live weight / (1 + in flight), exactly. */
-    FO_LOAD_LEAST =
-        2, /**< Of two different endpoints, sampled by live weight, the second if what the
-                              first has in flight, for its weight, is at least what the second would
-                              have with this request. Each failure in a row doubles what a host seems
-                              to have, for a while: one that fails fast has little in flight, and
-                              would attract everything. */
-    FO_LOAD_PEAK_EWMA =
-        3, /**< Of two, the one with the smaller latency × (1 + in flight for its weight).
-                                Latency rises at once, falls by its moving average, and fades while a
-                                host is not asked. A failure counts as the largest of its latency,
-                                failure_ms and twice the latency so far. */
-    FO_LOAD_HOT_COLD =
-        4 /**< Of two: hot is what has more in flight, for its weight, than hot_quantile of
-                              all that are looked at. Of two cold ones that of less latency, else the
-                              cold one, of two hot ones that with less in flight. Where servers report
-                              their load, that stands for what is in flight. */
+    FO_LOAD_LEAST = 2,   /**< Of two different endpoints, sampled by live weight, the second if what
+                                the first has in flight, for its weight, is at least what the second
+                                would have with this request. Each failure in a row doubles what a
+                                host seems to have, for a while: one that fails fast has little in
+                                flight, and would attract everything. */
+    FO_LOAD_PEAK_EWMA = 3, /**< Of two, the one with the smaller latency × (1 + in flight for its
+                                weight). Latency rises at once, falls by its moving average, and fades
+                                while a host is not asked. A failure counts as the largest of its
+                                latency, failure_ms and twice the latency so far. */
+    FO_LOAD_HOT_COLD = 4   /**< Of two: hot is what has more in flight, for its weight, than
+                                hot_quantile of all that are looked at. Of two cold ones that of less
+                                latency, else the cold one, of two hot ones that with less in flight.
+                                Where servers report their load, that stands for what is in flight. */
 } fo_load_policy;
 
 /** The name of a policy, "peak EWMA" for FO_LOAD_PEAK_EWMA; "?" if unknown. Static, never NULL. */
@@ -59,12 +56,13 @@ FO_API const char *fo_load_policy_name(fo_load_policy policy);
 
 /** How the library finds out how much a host can do at once. Values are never renumbered. */
 typedef enum fo_limit_kind {
-    FO_LIMIT_NONE = 0, /**< It does not. */
-    FO_LIMIT_GRADIENT =
-        1,            /**< From latency: the limit grows while latency stays what it is without a
-                queue, and shrinks as far as it rises above. For servers that queue. */
-    FO_LIMIT_AIMD = 2 /**< From refusals: one more after each tenth of a second without
-                           FO_OUTCOME_OVERLOADED, a tenth less after one with. For servers that refuse. */
+    FO_LIMIT_NONE = 0,     /**< It does not. */
+    FO_LIMIT_GRADIENT = 1, /**< From latency: the limit grows while latency stays what it is without
+                                a queue, and shrinks as far as it rises above. For servers that
+                                queue. */
+    FO_LIMIT_AIMD = 2      /**< From refusals: one more after each tenth of a second without
+                                FO_OUTCOME_OVERLOADED, a tenth less after one with. For servers that
+                                refuse. */
 } fo_limit_kind;
 
 /** What fo_config.load holds; all of it is changed by fo_balancer_configure(). */
@@ -82,12 +80,11 @@ struct fo_load_config {
                                    known, twice the latency so far. No failure counts for more than
                                    30 s. */
     uint32_t report_expiry_ms; /**< How long a load that a server reported holds; 0: 10,000. */
-    uint32_t
-        lease_timeout_ms; /**< A lease that is open longer than this, and up to half as long again,
-                                   is taken for lost: it counts no more as in flight. It may still be
-                                   finished. 0: leases are never lost. */
-    double hot_quantile;  /**< Share of what is looked at that is cold, 0 … 1; 0: 0.84. */
-    bool reports_latency; /**< Every finish reports its latency (fo_finish_with()): picks read no
+    uint32_t lease_timeout_ms; /**< A lease that is open longer than this, and up to half as long
+                                    again, is taken for lost: it counts no more as in flight. It may
+                                    still be finished. 0: leases are never lost. */
+    double hot_quantile;       /**< Share of what is looked at that is cold, 0 … 1; 0: 0.84. */
+    bool reports_latency;   /**< Every finish reports its latency (fo_finish_with()): picks read no
                                    exact clock for it, and finishes that do not, tell nothing. */
     bool reserved_flags[7]; /**< Must be false. */
     uint64_t reserved[2];   /**< Must be 0. */

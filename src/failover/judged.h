@@ -16,12 +16,14 @@ struct fo__judged {
     _Atomic uint64_t late;
     _Atomic uint64_t late_failed;
 
+    /* Written by finishers: answers whose latency is known, and what they took together. */
+    _Atomic uint64_t answers;
+    _Atomic uint64_t answers_ns;
+
     /* The dispatcher's, read by views. */
     _Atomic bool is_suspect;
     _Atomic uint32_t ejections; /* in short order, the present one included */
     _Atomic uint64_t ejections_refused;
-
-    _Atomic uint64_t latency_ns; /* what its requests take, to compare hosts by; 0: not known */
 
     /* The dispatcher's. */
     bool is_ejected;  /* as the judge has heard */
@@ -32,6 +34,8 @@ struct fo__judged {
     uint64_t members;     /* that the counts are of: a sum over their ids */
     uint64_t finished;    /* at the last look, without those that were late */
     uint64_t failed;      /* likewise */
+    uint64_t answers_seen;
+    uint64_t answers_ns_seen;
     struct fo__window window;
     struct fo__stall stall;
 
@@ -39,6 +43,13 @@ struct fo__judged {
     struct fo__judged *next;
     struct fo__judged *previous;
 };
+
+/** An answer took so long, which somebody knew. Any finisher. */
+static inline void fo__judged_answer(struct fo__judged *judged, uint64_t latency_ns)
+{
+    fo__add_relaxed(&judged->answers, 1);
+    fo__add_relaxed(&judged->answers_ns, latency_ns);
+}
 
 /** Whether the host hangs. */
 static inline bool fo__host_is_suspect(const struct fo__host *host)

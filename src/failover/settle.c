@@ -2,6 +2,7 @@
 #include "settle.h"
 
 #include "counting.h"
+#include "judged.h"
 #include "outcome.h"
 #include "recent.h"
 
@@ -93,11 +94,15 @@ static void count_back(struct fo_lease *lease, const struct request *request)
 }
 
 /** What an answer tells of its server. */
-static void note_answer(struct fo__core *core, struct fo__load *load,
+static void note_answer(struct fo__core *core, struct fo__host *host,
                         const struct fo__load_rules *rules, const struct request *request)
 {
+    struct fo__load *load = &host->load;
+
     if (request->latency_ns != 0)
         fo__load_answered(load, request->latency_ns, request->now_ns, rules->decay_ns);
+    if (request->latency_ns != 0 && host->judged != NULL)
+        fo__judged_answer(host->judged, request->latency_ns);
     if (fo__load_forgive(load, request->now_ns, rules->decay_ns))
         fo__store_relaxed(&core->time, rules->time); /* who meets another, asks for it again */
     if (request->load >= 0)
@@ -119,14 +124,16 @@ static bool was_too_much(const struct request *request, const struct fo__load_ru
             (float)request->latency_ns >= rules->failure_ns);
 }
 
-static void note(struct fo__core *core, struct fo__load *load, const struct fo__load_rules *rules,
+static void note(struct fo__core *core, struct fo__host *host, const struct fo__load_rules *rules,
                  const struct request *request, uint64_t in_flight)
 {
+    struct fo__load *load = &host->load;
+
     switch (request->outcome) {
     case FO_OUTCOME_NEUTRAL:
     case FO_OUTCOME_CANCELLED: return;
     case FO_OUTCOME_SUCCESS:
-    case FO_OUTCOME_DEGRADED: note_answer(core, load, rules, request); break;
+    case FO_OUTCOME_DEGRADED: note_answer(core, host, rules, request); break;
     case FO_OUTCOME_FAILURE:
     case FO_OUTCOME_OVERLOADED:
     case FO_OUTCOME_DOWN: note_failure(load, rules, request); break;
@@ -140,13 +147,13 @@ void fo__settle(struct fo_lease *lease, fo_outcome outcome, const struct fo_fini
 {
     struct request request = read_request(lease, outcome, report);
     struct fo__core *core = fo__lease_core(lease);
-    struct fo__load *load = &lease->endpoint->host->load;
-    uint64_t in_flight = fo__load_relaxed(&load->tally.open);
+    struct fo__host *host = lease->endpoint->host;
+    uint64_t in_flight = fo__load_relaxed(&host->load.tally.open);
 
     count_back(lease, &request);
     if (request.now_ns == 0)
         return; /* nobody asks for more */
     fo__rcu_read_lock();
-    note(core, load, &fo__load_acquire(&core->settings)->load, &request, in_flight);
+    note(core, host, &fo__load_acquire(&core->settings)->load, &request, in_flight);
     fo__rcu_read_unlock();
 }

@@ -70,20 +70,37 @@ static void fill_window(struct fo__judged *judged, const struct totals *totals)
     uint64_t failed = totals->counts.failed - fo__load_relaxed(&judged->late_failed);
     int64_t more = (int64_t)(finished - judged->finished);
     int64_t more_failed = (int64_t)(failed - judged->failed);
+    struct fo__window_counts counts = {0, 0, 0, 0};
 
     if (more <= 0)
         return;
-    more_failed = more_failed < 0 ? 0 : more_failed;
-    fo__window_add(&judged->window, (uint64_t)more,
-                   (uint64_t)(more_failed < more ? more_failed : more));
+    counts.finished = (uint64_t)more;
+    counts.failed = (uint64_t)(more_failed < 0 ? 0 : more_failed < more ? more_failed : more);
+    fo__window_add(&judged->window, &counts);
     judged->finished = finished;
-    judged->failed += (uint64_t)(more_failed < more ? more_failed : more);
+    judged->failed += counts.failed;
+}
+
+/** Likewise of answers. One that is counted between the two loads adds its time to the next look. */
+static void fill_latency(struct fo__judged *judged)
+{
+    struct fo__window_counts counts = {0, 0, 0, 0};
+    uint64_t answers = fo__load_relaxed(&judged->answers);
+    uint64_t answers_ns = fo__load_relaxed(&judged->answers_ns);
+
+    counts.answers = answers - judged->answers_seen;
+    counts.answers_ns = answers_ns - judged->answers_ns_seen;
+    fo__window_add(&judged->window, &counts);
+    judged->answers_seen = answers;
+    judged->answers_ns_seen = answers_ns;
 }
 
 static void rebase(struct fo__judged *judged, const struct totals *totals)
 {
     judged->finished = totals->counts.finished - fo__load_relaxed(&judged->late);
     judged->failed = totals->counts.failed - fo__load_relaxed(&judged->late_failed);
+    judged->answers_seen = fo__load_relaxed(&judged->answers);
+    judged->answers_ns_seen = fo__load_relaxed(&judged->answers_ns);
     judged->members = totals->members;
 }
 
@@ -147,6 +164,7 @@ static bool look_at(struct fo_runtime *runtime, struct fo__judged *judged, uint6
     if (begins_anew(judged, &totals, word, &look))
         return happens;
     fill_window(judged, &totals);
+    fill_latency(judged);
     if ((word & FO__FLAG_DOWN) == 0 && fo__judge_config_has_stalls(&host->group->judge))
         follow_stall(runtime, judged, word, &look);
     else
@@ -171,10 +189,18 @@ static double success_rate(const struct fo__window_counts *counts)
     return 1 - (double)counts->failed / (double)counts->finished;
 }
 
+/** The mean of the answers whose latency is known; 0: too few to prove anything. */
+static double latency_ns(const struct fo__judged *judged, const struct fo__window_counts *counts)
+{
+    return counts->answers > 0 && counts->answers >= judged->host->group->judge.window_requests
+               ? (double)counts->answers_ns / (double)counts->answers
+               : 0;
+}
+
 /** What hosts are compared with. */
 struct norm {
-    double least_rate;   /* below it a host is an outlier; 0: too few to say */
-    uint64_t latency_ns; /* the best; 0: none is known, or only one */
+    double least_rate; /* below it a host is an outlier; 0: too few to say */
+    double latency_ns; /* the best; 0: none is known, or only one */
 };
 
 /** Below the mean by so many standard deviations, of the population, as Envoy has it. */
@@ -195,17 +221,18 @@ static struct norm norm_of(const struct fo_group *group, const struct fo__judged
     uint32_t hosts = 0, known = 0;
 
     for (const struct fo__judged *at = first; at != NULL; at = at->next) {
-        uint64_t latency_ns = fo__load_relaxed(&at->latency_ns);
         struct fo__window_counts counts;
+        double took_ns;
 
         if (!has_volume(at, &counts))
             continue;
+        took_ns = latency_ns(at, &counts);
         hosts++;
         sum += success_rate(&counts);
         squares += success_rate(&counts) * success_rate(&counts);
-        known += latency_ns > 0 ? 1 : 0;
-        if (latency_ns > 0 && (norm.latency_ns == 0 || latency_ns < norm.latency_ns))
-            norm.latency_ns = latency_ns;
+        known += took_ns > 0 ? 1 : 0;
+        if (took_ns > 0 && (norm.latency_ns == 0 || took_ns < norm.latency_ns))
+            norm.latency_ns = took_ns;
     }
     norm.least_rate = least_rate(hosts, sum, squares, group->judge.outlier_permille);
     if (known < 2 || group->judge.latency_percent == FO_JUDGE_OFF)
@@ -226,8 +253,8 @@ static fo_reason reason_against(const struct fo__judged *judged, const struct no
         return FO_REASON_EJECTED_RATE;
     if (success_rate(&counts) < norm->least_rate)
         return FO_REASON_EJECTED_OUTLIER;
-    if (norm->latency_ns > 0 && (double)fo__load_relaxed(&judged->latency_ns) * 100 >
-                                    (double)norm->latency_ns * judge->latency_percent)
+    if (norm->latency_ns > 0 &&
+        latency_ns(judged, &counts) * 100 > norm->latency_ns * judge->latency_percent)
         return FO_REASON_EJECTED_LATENCY;
     return FO_REASON_NONE;
 }

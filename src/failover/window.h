@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Window: how many requests finished, and how many of them failed, in the last while.
+ * Window: how many requests finished, how many of them failed, and how long answers took, in the last while.
  *
  *     [ 3 | 5 | 0 | 4 | 4 | 2 | 6 | 5 | 4 | 3 ]      ten buckets; the oldest is emptied and filled anew
  *               at ┘   └ the oldest
@@ -18,6 +18,8 @@
 struct fo__window_counts {
     uint64_t finished;
     uint64_t failed;
+    uint64_t answers;    /* whose latency is known */
+    uint64_t answers_ns; /* what they took together */
 };
 
 /** Starts as all zeros. */
@@ -26,29 +28,35 @@ struct fo__window {
     uint32_t at;
 };
 
-/** Counts into the present bucket. */
-static inline void fo__window_add(struct fo__window *window, uint64_t finished, uint64_t failed)
+static inline void fo__window_join(struct fo__window_counts *to,
+                                   const struct fo__window_counts *more)
 {
-    window->bucket[window->at].finished += finished;
-    window->bucket[window->at].failed += failed;
+    to->finished += more->finished;
+    to->failed += more->failed;
+    to->answers += more->answers;
+    to->answers_ns += more->answers_ns;
+}
+
+/** Counts into the present bucket. */
+static inline void fo__window_add(struct fo__window *window, const struct fo__window_counts *more)
+{
+    fo__window_join(&window->bucket[window->at], more);
 }
 
 /** The next bucket begins. */
 static inline void fo__window_roll(struct fo__window *window)
 {
     window->at = (window->at + 1) % FO__WINDOW_BUCKETS;
-    window->bucket[window->at] = (struct fo__window_counts){0, 0};
+    window->bucket[window->at] = (struct fo__window_counts){0, 0, 0, 0};
 }
 
 /** All buckets together. */
 static inline struct fo__window_counts fo__window_sum(const struct fo__window *window)
 {
-    struct fo__window_counts sum = {0, 0};
+    struct fo__window_counts sum = {0, 0, 0, 0};
 
-    for (uint32_t i = 0; i < FO__WINDOW_BUCKETS; i++) {
-        sum.finished += window->bucket[i].finished;
-        sum.failed += window->bucket[i].failed;
-    }
+    for (uint32_t i = 0; i < FO__WINDOW_BUCKETS; i++)
+        fo__window_join(&sum, &window->bucket[i]);
     return sum;
 }
 

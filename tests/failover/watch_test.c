@@ -5,7 +5,6 @@
  */
 #include "endpoint.h"
 #include "fixture.h"
-#include "judged.h"
 #include "window.h"
 
 #include <criterion/criterion.h>
@@ -68,18 +67,21 @@ static void report(struct fixture *f, size_t i, uint32_t requests, uint32_t fail
 
 Test(watch, a_window_forgets_exactly_the_tenth_bucket)
 {
+    const struct fo__window_counts first = {7, 3, 2, 50}, others = {10, 1, 1, 20};
     struct fo__window window = {.at = 0};
 
-    fo__window_add(&window, 7, 3);
+    fo__window_add(&window, &first);
     for (int i = 1; i < FO__WINDOW_BUCKETS; i++) {
         fo__window_roll(&window);
-        fo__window_add(&window, 10, 1);
+        fo__window_add(&window, &others);
         cr_expect_eq(fo__window_sum(&window).finished, 7 + 10 * (uint64_t)i);
         cr_expect_eq(fo__window_sum(&window).failed, 3 + (uint64_t)i);
+        cr_expect_eq(fo__window_sum(&window).answers_ns, 50 + 20 * (uint64_t)i);
     }
     fo__window_roll(&window);
     cr_expect_eq(fo__window_sum(&window).finished, 90);
     cr_expect_eq(fo__window_sum(&window).failed, 9);
+    cr_expect_eq(fo__window_sum(&window).answers, 9);
 }
 
 /* ---- Failure rate -------------------------------------------------------------------------- */
@@ -278,19 +280,22 @@ Test(watch, hosts_without_volume_are_neither_outliers_nor_the_norm)
 
 /* ---- Latency ------------------------------------------------------------------------------- */
 
-/** Whoever measures latencies tells the judge so. */
-static void set_latency_ms(struct fixture *f, size_t i, uint64_t ms)
+/** So many answers of one host, each of that latency; what else is picked meanwhile says nothing. */
+static void answer(struct fixture *f, size_t i, uint32_t answers, uint64_t ms)
 {
-    struct fo_lease lease;
-    size_t at;
+    while (answers > 0) {
+        struct fo_finish_report report = fo_finish_report_init(FO_OUTCOME_SUCCESS);
+        struct fo_lease lease;
 
-    do {
         cr_assert_eq(fo_pick(f->balancer, &lease), FO_OK);
-        at = fixture_index(lease.endpoint);
-        if (at == i)
-            atomic_store(&lease.endpoint->host->judged->latency_ns, ms * 1000000);
-        cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
-    } while (at != i);
+        if (fixture_index(lease.endpoint) != i) {
+            cr_assert_eq(fo_finish(&lease, FO_OUTCOME_NEUTRAL), FO_OK);
+            continue;
+        }
+        report.latency_ns = ms * 1000000;
+        cr_assert_eq(fo_finish_with(&lease, &report), FO_OK);
+        answers--;
+    }
 }
 
 Test(watch, ejects_by_latency_above_five_times_the_best)
@@ -306,10 +311,13 @@ Test(watch, ejects_by_latency_above_five_times_the_best)
             report(&f, i, 200, 0);
         fixture_advance_ms(&f, SECOND_MS);
         cr_expect_eq(state(&f, 1), FO_STATE_UP, "not known");
-        set_latency_ms(&f, 1, ms);
+        answer(&f, 1, 100, ms);
         fixture_advance_ms(&f, SECOND_MS);
         cr_expect_eq(state(&f, 1), FO_STATE_UP, "the only one that is known");
-        set_latency_ms(&f, 0, 10);
+        answer(&f, 0, 99, 10);
+        fixture_advance_ms(&f, SECOND_MS);
+        cr_expect_eq(state(&f, 1), FO_STATE_UP, "too few of the other to be the norm");
+        answer(&f, 0, 1, 10);
         fixture_advance_ms(&f, SECOND_MS);
         cr_expect_eq(state(&f, 1), ms > 50 ? FO_STATE_EJECTED : FO_STATE_UP);
         if (ms > 50)
