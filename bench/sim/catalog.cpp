@@ -55,11 +55,21 @@ FamilyMaker ours(Configure configure)
 
 void as_it_is(fo_config &) {}
 
+template <fo_load_policy policy>
+void by_load(fo_config &config)
+{
+    config.load.policy = policy;
+}
+
 std::vector<PolicyEntry> make_policies()
 {
     return {
         /* The one place for configurations of ours. */
         {"ours", "this library, default configuration", ours(as_it_is)},
+        {"ours-least", "… by least in flight of two", ours(by_load<FO_LOAD_LEAST>)},
+        {"ours-ewma", "… by peak EWMA of two", ours(by_load<FO_LOAD_PEAK_EWMA>)},
+        {"ours-hot-cold", "… hot and cold, by what servers report",
+         ours(by_load<FO_LOAD_HOT_COLD>)},
 
         {"random", "any server", apart<RandomPolicy>()},
         {"rr", "round robin", apart<RoundRobin>()},

@@ -176,7 +176,11 @@ std::size_t Ours::pick(std::uint64_t attempt, const Tried &tried)
 
 void Ours::finish(std::uint64_t attempt, const Reply &reply)
 {
-    expect(fo_finish(&library_.lease(attempt), outcome_of(reply.outcome)), "fo_finish");
+    fo_finish_report report = fo_finish_report_init(outcome_of(reply.outcome));
+
+    if (reply.report != nullptr)
+        report.load = static_cast<double>(reply.report->in_flight);
+    expect(fo_finish_with(&library_.lease(attempt), &report), "fo_finish_with");
     library_.look_after();
 }
 
