@@ -165,15 +165,6 @@ static inline fo_status pick_first(struct fo__core *core, const struct fo__snaps
     return fo__lease_take(core, row, slot, word, section, lease);
 }
 
-/** The same, of many; apart, for the registers that prefetching takes. */
-static __attribute__((noinline)) fo_status
-pick_of_many(struct fo__core *core, const struct fo__snapshot *snapshot, struct fo__row *row,
-             struct fo__rcu_section section, struct fo_lease *lease)
-{
-    prefetch_ahead_of_many(snapshot->slot, snapshot->n, row);
-    return pick_first(core, snapshot, row, &section, lease);
-}
-
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 {
     struct fo__core *core = (struct fo__core *)(void *)balancer;
@@ -184,10 +175,7 @@ fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
         return pick_attentively(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
-    if (fo__unlikely(snapshot->n >= MANY))
-        return pick_of_many(core, snapshot, row, section, lease);
-    if (snapshot->n >= SOME)
-        __builtin_prefetch(slot_ahead(snapshot->slot, snapshot->n, row, 1));
+    prefetch_ahead(snapshot->slot, snapshot->n, row);
     return pick_first(core, snapshot, row, &section, lease);
 }
 
