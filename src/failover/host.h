@@ -265,12 +265,6 @@ struct fo__host {
     struct fo__load load;
 };
 
-/** How long its answers take, by the peak moving average of load.h; 0: unknown. */
-static inline uint64_t fo__host_latency_ns(const struct fo__host *host)
-{
-    return (uint64_t)fo__signal_value(fo__load_relaxed(&host->load.latency));
-}
-
 /** Its admission, in units of 2^-31, if it is of the word's epoch; else 0. */
 static inline uint32_t fo__host_admission_begun(const struct fo__host *host, uint64_t word)
 {

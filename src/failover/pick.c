@@ -153,30 +153,24 @@ static __attribute__((noinline)) fo_status pick_attentively(struct fo__core *cor
                                                  : pick_aside(core, lease);
 }
 
-static inline fo_status pick_first(struct fo__core *core, const struct fo__snapshot *snapshot,
-                                   struct fo__row *row, const struct fo__rcu_section *section,
-                                   struct fo_lease *lease)
-{
-    const struct fo__slot *slot = fo__first_sample(snapshot, row);
-    uint64_t word = fo__load_acquire(slot->word);
-
-    if (fo__unlikely(!fo__word_is_whole(word)))
-        return pick_ill(core, row, *section, lease);
-    return fo__lease_take(core, row, slot, word, section, lease);
-}
-
 fo_status fo_pick(struct fo_balancer *balancer, struct fo_lease *lease)
 {
     struct fo__core *core = (struct fo__core *)(void *)balancer;
     struct fo__row *row = fo__row_at_home(fo__load_relaxed(&core->gate));
     struct fo__rcu_section section;
     const struct fo__snapshot *snapshot;
+    const struct fo__slot *slot;
+    uint64_t word;
 
     if (fo__unlikely(row == NULL || fo__is_at_a_run(row) || !fo__rcu_enter(&section)))
         return pick_attentively(core, lease);
     snapshot = fo__load_acquire(&core->snapshot); /* pairs with the updater's release store */
     prefetch_ahead(snapshot->slot, snapshot->n, row);
-    return pick_first(core, snapshot, row, &section, lease);
+    slot = fo__first_sample(snapshot, row);
+    word = fo__load_acquire(slot->word);
+    if (fo__unlikely(!fo__word_is_whole(word)))
+        return pick_ill(core, row, section, lease);
+    return fo__lease_take(core, row, slot, word, &section, lease);
 }
 
 /* ---- Picks within limits ----------------------------------------------------------------- */
